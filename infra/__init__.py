@@ -1,0 +1,1 @@
+"""The ground: everything the pillars stand on, running and written."""

@@ -1,0 +1,1 @@
+"""The embedded broker and store, and the supervisor that keeps them up."""

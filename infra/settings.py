@@ -1,0 +1,151 @@
+"""All settings of a process, read from the environment once, at the top, and handed down.
+
+Only this file reads the environment. Values are frozen; secrets print as stars. Where a server is not named by
+the environment, the embedded one's address is taken from `$MEDPOST_HOME/run/servers.json`.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Final
+
+from msgspec import Struct
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.errors import UnavailableError
+
+HOME_NAME: Final = ".medpost"
+
+
+def _default_home() -> Path:
+    """The nearest `.medpost` folder upwards from here, as git looks for its own; else the one in the user's home."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / HOME_NAME).is_dir():
+            return folder / HOME_NAME
+    return Path.home() / HOME_NAME
+
+
+class Settings(BaseSettings):
+    """What a process may be told from outside; every name is `MEDPOST_<NAME>` in the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="MEDPOST_", frozen=True, extra="ignore")
+
+    home: Annotated[Path, Field(default_factory=_default_home)]
+    """Folder for the embedded servers' data, state, logs, keys and pid files."""
+    kafka: str = ""
+    """Bootstrap servers `host:port,…`; empty: the embedded broker."""
+    clickhouse: str = ""
+    """`http://user:password@host:port/database`; empty: the embedded store, database `medpost`."""
+    namespace: str = ""
+    """Put before every topic, group and (with `_`) database name, so that installations can share servers."""
+    partitions: Annotated[int, Field(ge=1, le=512)] = 4
+    """Count of the co-partitioned topics (events, deliveries, delays); fixed at first provisioning."""
+    replication: Annotated[int, Field(ge=1, le=7)] = 1
+    """Replicas of every topic; production wants 3 (with min.insync.replicas 2)."""
+    simulators: str = ""
+    """Base URL of the simulated providers; empty: where the embedded ones listen."""
+    crypto_keys: SecretStr | None = None
+    """Keyring as JSON (see `infra.crypto`); None: `$MEDPOST_HOME/keys.json`, made at first use."""
+    log_level: str = "info"
+    """debug, info, warning or error."""
+
+    def topic(self, name: str) -> str:
+        """The name on the broker of a topic called `name` in the design."""
+        return f"{self.namespace}.{name}" if self.namespace else name
+
+    def group(self, role: str, lane: str = "") -> str:
+        """The consumer group of a role, and lane where the role has one: `medpost.<role>.<lane>`."""
+        return self.topic(".".join(part for part in ("medpost", role, lane) if part))
+
+    @property
+    def database(self) -> str:
+        """The store's database when the DSN names none."""
+        return f"{self.namespace.replace('.', '_').replace('-', '_')}_medpost" if self.namespace else "medpost"
+
+    @property
+    def run_folder(self) -> Path:
+        """Pid files, ports and `servers.json`."""
+        return self.home / "run"
+
+    @property
+    def state_folder(self) -> Path:
+        """RocksDB of settle and of intake's directory."""
+        return self.home / "state"
+
+
+class Endpoints(Struct, frozen=True):
+    """Where the servers are: Kafka bootstrap, ClickHouse URL with database, base URL of the simulated providers."""
+
+    kafka: str
+    clickhouse: str
+    simulators: str
+
+
+def load() -> Settings:
+    """Settings from the environment; raises UnavailableError naming the variable that is wrong."""
+    try:
+        return Settings()  # type: ignore[call-arg]  # `home` has a default factory, which the plugin-less check misses
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        name = "MEDPOST_" + "_".join(str(part).upper() for part in first["loc"])
+        raise UnavailableError(f"{name}: {first['msg']}", f"set {name} to a valid value, or unset it") from None
+
+
+def servers_file(settings: Settings) -> Path:
+    """Where the supervisor writes the addresses of the embedded servers, as JSON."""
+    return settings.run_folder / "servers.json"
+
+
+def endpoints(settings: Settings) -> Endpoints:
+    """Addresses of all servers; raises UnavailableError when one is neither configured nor up."""
+    local = _local_servers(settings)
+    return Endpoints(
+        kafka=settings.kafka or _required(local, "kafka", "MEDPOST_KAFKA"),
+        clickhouse=_with_database(
+            settings.clickhouse or _required(local, "clickhouse", "MEDPOST_CLICKHOUSE"), settings.database
+        ),
+        simulators=settings.simulators or local.get("simulators", ""),
+    )
+
+
+def kafka_endpoint(settings: Settings) -> str:
+    """Bootstrap servers alone, for what needs no store."""
+    return settings.kafka or _required(_local_servers(settings), "kafka", "MEDPOST_KAFKA")
+
+
+def _local_servers(settings: Settings) -> dict[str, str]:
+    try:
+        found = json.loads(servers_file(settings).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {key: value for key, value in found.items() if isinstance(value, str)}
+
+
+def _required(local: dict[str, str], key: str, variable: str) -> str:
+    if local.get(key):
+        return local[key]
+    raise UnavailableError(
+        f"no {key} server is known here", f"start the embedded ones with `medpost up`, or set {variable}"
+    )
+
+
+def _with_database(url: str, database: str) -> str:
+    base = url.rstrip("/")
+    return base if "/" in base.split("://", 1)[-1] else f"{base}/{database}"
+
+
+def environment_for(settings: Settings) -> dict[str, str]:
+    """The environment for a child process that shall see the same settings."""
+    named = {
+        "MEDPOST_HOME": str(settings.home),
+        "MEDPOST_KAFKA": settings.kafka,
+        "MEDPOST_CLICKHOUSE": settings.clickhouse,
+        "MEDPOST_NAMESPACE": settings.namespace,
+        "MEDPOST_PARTITIONS": str(settings.partitions),
+        "MEDPOST_REPLICATION": str(settings.replication),
+        "MEDPOST_SIMULATORS": settings.simulators,
+        "MEDPOST_LOG_LEVEL": settings.log_level,
+    }
+    return {**os.environ, **{key: value for key, value in named.items() if value}}

@@ -1,0 +1,1 @@
+"""The providers' side of every channel, on loopback."""

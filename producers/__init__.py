@@ -1,0 +1,1 @@
+"""Publishing: how a hospital system's event becomes a record on Kafka."""

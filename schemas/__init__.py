@@ -1,0 +1,1 @@
+"""The language: records, topics, ids, reasons, codec. Pure; imports nobody."""

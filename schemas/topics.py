@@ -1,0 +1,103 @@
+"""Topics as values: name, key rule, partitions, retention, time stamp, record.
+
+Everything that creates, writes or reads a topic asks here; a channel's topics derive from its name. Nothing here
+talks to a broker. `named(namespace)` gives the name on the broker, so that many installations (or tests) share one.
+"""
+
+import re
+from typing import Final
+
+from msgspec import Struct
+
+from schemas.statuses import LANES, Lane
+
+DAY_MS: Final = 86_400_000
+_CHANNEL: Final = re.compile(r"[a-z0-9]+")
+_NAME: Final = re.compile(r"[a-z0-9]+(\.[a-z0-9]+)*")
+
+
+class Topic(Struct, frozen=True):
+    """One topic. `partitions` 0 means: the co-partitioned count of the installation.
+
+    `retention_ms` 0 means compacted, kept for ever; `record` is the class name of its values in `schemas.records`
+    ("" for topics whose values several records share); `append_time` is LogAppendTime, else CreateTime.
+    """
+
+    name: str
+    key: str
+    record: str
+    partitions: int = 0
+    retention_ms: int = 14 * DAY_MS
+    append_time: bool = True
+    tombstone_ms: int = DAY_MS
+
+    def __post_init__(self) -> None:
+        """Refuse a definition that could not work; raises ValueError."""
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"topic {self.name!r}: lower case letters, digits and dots only")
+        if self.partitions < 0 or self.retention_ms < 0:
+            raise ValueError(f"topic {self.name}: partitions and retention must not be negative")
+        if not self.key:
+            raise ValueError(f"topic {self.name}: every topic says what its key is")
+
+    def named(self, namespace: str) -> str:
+        """The name on the broker: `<namespace>.<name>`, or the bare name without a namespace."""
+        return f"{namespace}.{self.name}" if namespace else self.name
+
+    @property
+    def config(self) -> dict[str, str]:
+        """The broker's settings for it."""
+        compacted = self.retention_ms == 0
+        return {
+            "cleanup.policy": "compact" if compacted else "delete",
+            **(
+                {"delete.retention.ms": str(self.tombstone_ms)}
+                if compacted
+                else {"retention.ms": str(self.retention_ms)}
+            ),
+            "message.timestamp.type": "LogAppendTime" if self.append_time else "CreateTime",
+        }
+
+
+def messages(lane: Lane | str) -> Topic:
+    """What systems ask for; written by producers, read by intake and replay."""
+    return Topic(f"messages.{lane}", "recipient pseudonym or hash of the reference", "Message")
+
+
+def events(lane: Lane | str) -> Topic:
+    """The log that the system runs on; read by settle and the trace writer."""
+    return Topic(f"events.{lane}", "message id", "Event")
+
+
+def deliveries(channel: str, lane: Lane | str) -> Topic:
+    """Attempts for one channel; settle to sink. Raises ValueError for a channel name outside [a-z0-9]+."""
+    if not _CHANNEL.fullmatch(channel):
+        raise ValueError(f"channel {channel!r}: lower case letters and digits only")
+    return Topic(f"deliveries.{channel}.{lane}", "message id", "Delivery", retention_ms=3 * DAY_MS)
+
+
+def delays(lane: Lane | str) -> Topic:
+    """Open messages that outlive the log; settle to settle."""
+    return Topic(f"delays.{lane}", "message id", "Delayed", retention_ms=0, tombstone_ms=7 * DAY_MS)
+
+
+REQUESTS: Final = Topic("requests", "request id", "Request", partitions=1)
+OUTCOMES: Final = Topic("outcomes", "app id", "Outcome")
+DEAD: Final = Topic("dead", "message id or origin", "DeadLetter", retention_ms=90 * DAY_MS)
+CONFIG_KINDS: Final = ("apps", "types", "channels", "versions")
+CONFIG: Final = {
+    kind: Topic(f"config.{kind}", "the object's id", "", partitions=1, retention_ms=0) for kind in CONFIG_KINDS
+}
+"""The configuration registry; `versions` closes a set of changes that takes effect as a whole."""
+RECIPIENTS: Final = Topic("recipients", "recipient key", "Recipient", partitions=1, retention_ms=0)
+BACKLOG: Final = Topic("stats.backlog", "partition and lane", "", partitions=1, retention_ms=0)
+
+CO_PARTITIONED: Final = ("events", "deliveries", "delays")
+"""Families whose partition count is one number, in all lanes: one message, one partition number everywhere."""
+
+
+def installation(channels: tuple[str, ...]) -> list[Topic]:
+    """Every topic of an installation with these channels."""
+    per_lane = [topic for lane in LANES for topic in (messages(lane), events(lane), delays(lane))]
+    per_channel = [deliveries(channel, lane) for channel in channels for lane in LANES]
+    return [*per_lane, *per_channel, REQUESTS, OUTCOMES, DEAD, *CONFIG.values(), RECIPIENTS, BACKLOG]

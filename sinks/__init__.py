@@ -1,0 +1,1 @@
+"""Delivering: channels, claims, and the trace writer."""

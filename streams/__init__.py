@@ -1,0 +1,1 @@
+"""Deciding: intake and settle."""

@@ -1,0 +1,27 @@
+"""Session fixtures: the real broker and the real store, started once per run on free ports in a temporary home.
+
+They fail, and never skip, where Java or Maven is missing: a run without them proves nothing.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.local import broker, processes
+from infra.local.ports import any_port
+
+
+@pytest.fixture(scope="session")
+def servers_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The temporary home in which the session's servers keep their files."""
+    return tmp_path_factory.mktemp("medpost-home")
+
+
+@pytest.fixture(scope="session")
+def kafka(servers_home: Path) -> Iterator[str]:
+    """Bootstrap string of a broker that lives as long as the test run."""
+    site = broker.site_under(servers_home / "broker", any_port(), any_port())
+    running = broker.start(site, servers_home / "broker.log", servers_home / "broker.pid", ends_with_parent=True)
+    yield site.bootstrap
+    processes.stop([running], broker.STOP_GRACE_S)
