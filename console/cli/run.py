@@ -1,0 +1,103 @@
+"""`medpost run ROLE [LANE]`: one process of one role, in the foreground, for supervisors and containers.
+
+Makes sure that the topics exist, then hands over to the role. Never daemonises: the supervisor does that.
+"""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from infra import settings as settings_module
+from infra.kafka import TopicSpec, provision
+from infra.settings import Settings
+from schemas import topics
+from schemas.statuses import Lane
+from sinks.channel import channel_names
+
+
+class Role(StrEnum):
+    """What a process does."""
+
+    INTAKE = "intake"
+    SETTLE = "settle"
+    SINKS = "sinks"
+    TRACE = "trace"
+    SIMULATORS = "simulators"
+
+
+LANED = frozenset({Role.INTAKE, Role.SETTLE, Role.SINKS})
+"""Roles that serve one lane a process."""
+
+
+def provision_installation(settings: Settings) -> None:
+    """Create every topic of this installation that is missing; a mismatch is refused with what to do."""
+    specs = [
+        TopicSpec(
+            topic.named(settings.namespace),
+            topic.partitions or settings.partitions,
+            settings.replication,
+            topic.config,
+        )
+        for topic in topics.installation(channel_names())
+    ]
+    provision(settings_module.kafka_endpoint(settings), specs)
+
+
+def _intake(settings: Settings, lane: str) -> int:
+    from streams import intake
+
+    return intake.run(settings, lane)
+
+
+def _settle(settings: Settings, lane: str) -> int:
+    from streams import settle
+
+    return settle.run(settings, lane)
+
+
+def _sinks(settings: Settings, lane: str) -> int:
+    from sinks import agents
+
+    return agents.run(settings, lane)
+
+
+def _trace(settings: Settings, _lane: str) -> int:
+    from sinks import tracer
+
+    return tracer.run(settings)
+
+
+def _simulators(settings: Settings, _lane: str) -> int:
+    from infra.simulators import server
+
+    return server.run(settings)
+
+
+ROLES: dict[Role, Callable[[Settings, str], int]] = {
+    Role.INTAKE: _intake,
+    Role.SETTLE: _settle,
+    Role.SINKS: _sinks,
+    Role.TRACE: _trace,
+    Role.SIMULATORS: _simulators,
+}
+
+
+def run(
+    role: Annotated[Role, typer.Argument(help="intake | settle | sinks | trace | simulators")],
+    lane: Annotated[Lane | None, typer.Argument(help="urgent | normal | bulk (intake, settle, sinks)")] = None,
+) -> int:
+    """Run one role in the foreground (一个进程、一个角色、一条优先级通道)."""
+    if (role in LANED) != (lane is not None):
+        wants = "needs a LANE: urgent, normal or bulk" if role in LANED else "serves all lanes: give no LANE"
+        raise typer.BadParameter(f"{role} {wants}", param_hint="LANE")
+    settings = settings_module.load()
+    if role is not Role.SIMULATORS:
+        provision_installation(settings)
+    return ROLES[role](settings, lane or "")
+
+
+def register(app: typer.Typer) -> None:
+    """Add `medpost run`."""
+    app.command()(run)
