@@ -3,6 +3,7 @@
 They fail, and never skip, where Java or Maven is missing: a run without them proves nothing.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,6 @@ def servers_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def kafka(servers_home: Path) -> Iterator[str]:
     """Bootstrap string of a broker that lives as long as the test run."""
     site = broker.site_under(servers_home / "broker", any_port(), any_port())
-    running = broker.start(site, servers_home / "broker.log", servers_home / "broker.pid", ends_with_parent=True)
+    running = broker.start(site, os.environ, ends_with_parent=True)
     yield site.bootstrap
     processes.stop([running], broker.STOP_GRACE_S)

@@ -121,7 +121,8 @@ def spawn(launch: Launch) -> Record:
         )
     process.returncode = 0  # the record, not this object, follows the process; see reap()
     record = read_record(launch.record)
-    assert record is not None, "the child writes its record before the exec"
+    if record is None:  # the child wrote it before the exec
+        raise OSError(f"the record {launch.record} vanished")
     return record
 
 
