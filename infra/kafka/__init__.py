@@ -1,0 +1,21 @@
+"""The only door to librdkafka: publishing with every report checked, provisioning of topics, reading without a group.
+
+Used by every pillar and by the tests. Consuming in a group is not here: that is `infra.hub`.
+"""
+
+from infra.kafka.provision import Provisioned, TopicSpec, ping, provision
+from infra.kafka.publish import Batch, HeldBatch, Publisher, PublishFailure
+from infra.kafka.read import LogReader, LogRecord
+
+__all__ = [
+    "Batch",
+    "HeldBatch",
+    "LogReader",
+    "LogRecord",
+    "Provisioned",
+    "PublishFailure",
+    "Publisher",
+    "TopicSpec",
+    "ping",
+    "provision",
+]

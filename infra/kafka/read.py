@@ -1,0 +1,194 @@
+"""Reading a log without a group: assign-only, from an offset to an end, or following it for ever.
+
+Used by the registry, the console, tools and tests, outside asyncio. Never commits anything, never joins a group.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Final, Self, TypeVar, cast
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from msgspec import Struct
+
+from schemas.errors import UnavailableError
+
+T = TypeVar("T")
+REQUEST_S: Final = 15.0
+POLL_S: Final = 0.2
+FETCH_RECORDS: Final = 1_000
+
+
+class LogRecord(Struct, frozen=True, gc=False):
+    """One record of a log; `timestamp` in UTC milliseconds."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+
+def _record_of(message: Message) -> LogRecord:
+    found = cast("list[tuple[str, bytes | None]]", message.headers() or [])
+    return LogRecord(
+        message.topic() or "",
+        message.partition() or 0,
+        message.offset() or 0,
+        message.timestamp()[1],
+        message.key(),
+        message.value(),
+        tuple((name, value or b"") for name, value in found),
+    )
+
+
+class LogReader:
+    """Reads logs from one broker address; not thread-safe: one reader a thread."""
+
+    def __init__(self, bootstrap: str, *, reads_committed: bool = True) -> None:
+        self._bootstrap = bootstrap
+        self._isolation = "read_committed" if reads_committed else "read_uncommitted"
+        self._shared: Consumer | None = None
+
+    def _consumer(self) -> Consumer:
+        return Consumer(
+            {
+                "bootstrap.servers": self._bootstrap,
+                "group.id": "medpost.reader",  # librdkafka wants one; assign() and no commits never join it
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "auto.offset.reset": "earliest",
+                "isolation.level": self._isolation,
+                "fetch.wait.max.ms": 50,
+                "log_level": 0,
+            }
+        )
+
+    def _asking(self) -> Consumer:
+        if self._shared is None:
+            self._shared = self._consumer()
+        return self._shared
+
+    def close(self) -> None:
+        """Let the connection go."""
+        if self._shared is not None:
+            self._shared.close()
+            self._shared = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def partitions(self, topic: str) -> int:
+        """How many partitions the topic has; 0 when it does not exist. Raises UnavailableError."""
+        listed = self._translated(lambda: self._asking().list_topics(topic, timeout=REQUEST_S))
+        found = listed.topics[topic]
+        return 0 if found.error is not None else len(found.partitions)
+
+    def begin_offset(self, topic: str, partition: int) -> int:
+        """The first offset still kept."""
+        return self._watermarks(topic, partition)[0]
+
+    def end_offset(self, topic: str, partition: int) -> int:
+        """The offset that the next record will get, as answered to a request sent now."""
+        return self._watermarks(topic, partition)[1]
+
+    def end_offsets(self, topic: str) -> dict[int, int]:
+        """`end_offset` of every partition of a topic."""
+        return {partition: self.end_offset(topic, partition) for partition in range(self.partitions(topic))}
+
+    def _watermarks(self, topic: str, partition: int) -> tuple[int, int]:
+        asked = TopicPartition(topic, partition)
+        answer = self._translated(lambda: self._asking().get_watermark_offsets(asked, timeout=REQUEST_S))
+        if answer is None:
+            raise UnavailableError(f"no answer about {topic}/{partition}", "is the broker reachable?")
+        return answer
+
+    def offset_for_time(self, topic: str, partition: int, at_ms: int) -> int:
+        """The first offset whose time stamp is `at_ms` or later; the end when there is none."""
+        asked = [TopicPartition(topic, partition, at_ms)]
+        found = self._translated(lambda: self._asking().offsets_for_times(asked, timeout=REQUEST_S))[0]
+        return found.offset if found.offset >= 0 else self.end_offset(topic, partition)
+
+    def read(
+        self, topic: str, partition: int, start_offset: int = 0, end_offset: int | None = None
+    ) -> Iterator[LogRecord]:
+        """Records from `start_offset` to before `end_offset` (None: the end as it is now), in order."""
+        end = self.end_offset(topic, partition) if end_offset is None else end_offset
+        first = max(start_offset, self.begin_offset(topic, partition))
+        if first >= end:
+            return
+        consumer = self._consumer()
+        try:
+            consumer.assign([TopicPartition(topic, partition, first)])
+            for message in self._messages(consumer):
+                if message is None or (message.offset() or 0) >= end:
+                    return
+                yield _record_of(message)
+                if (message.offset() or 0) >= end - 1:
+                    return
+        finally:
+            consumer.close()
+
+    def read_all(self, topic: str) -> Iterator[LogRecord]:
+        """Every record of a topic as it is now, partition after partition."""
+        for partition in range(self.partitions(topic)):
+            yield from self.read(topic, partition)
+
+    def _messages(self, consumer: Consumer) -> Iterator[Message | None]:
+        """Records as they come; None for the end of the partition."""
+        quiet_since = time.monotonic()
+        while True:
+            batch = consumer.consume(FETCH_RECORDS, POLL_S)
+            if not batch and time.monotonic() - quiet_since > REQUEST_S:
+                raise UnavailableError("the broker stopped answering while reading", "is the broker reachable?")
+            for message in batch:
+                error = message.error()
+                if error is None:
+                    yield message
+                elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's public name for it
+                    yield None
+                else:
+                    raise UnavailableError(f"reading: {error.name()}", "see the broker's log")
+                quiet_since = time.monotonic()
+
+    def follow(
+        self,
+        topic: str,
+        on_record: Callable[[LogRecord], None],
+        is_stopped: Callable[[], bool],
+        on_caught_up: Callable[[], None] | None = None,
+    ) -> None:
+        """Call `on_record` for every record of all partitions from the beginning, and then for each new one.
+
+        Blocks until `is_stopped()`; looks at it at least five times a second. `on_caught_up` is called once, when the
+        ends as they were at the start have been read. An unreachable broker is waited for.
+        """
+        count = self.partitions(topic)
+        if count == 0:
+            raise UnavailableError(f"topic {topic} does not exist", "run `medpost up`, which provisions topics")
+        consumer = self._consumer()
+        behind = set(range(count))
+        try:
+            consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in range(count)])
+            while not is_stopped():
+                for message in consumer.consume(FETCH_RECORDS, POLL_S):
+                    error = message.error()
+                    if error is None:
+                        on_record(_record_of(message))
+                    elif error.code() == KafkaError._PARTITION_EOF and behind:  # noqa: SLF001 - as above
+                        behind.discard(message.partition() or 0)
+                        if not behind and on_caught_up is not None:
+                            on_caught_up()
+        finally:
+            consumer.close()
+
+    def _translated(self, ask: Callable[[], T]) -> T:
+        try:
+            return ask()
+        except KafkaException as problem:
+            name = problem.args[0].name()
+            raise UnavailableError(f"asking {self._bootstrap}: {name}", "is the broker reachable?") from None
