@@ -1,0 +1,152 @@
+"""The records of the configuration registry: applications, message types, channels, recipients, versions.
+
+Written by `medpost registry apply`, read into every process's snapshot. Values only: what is allowed in them is
+checked where files are read, and nothing downstream of intake asks them to decide. Secrets are sealed before they
+get here; durations carry their unit.
+"""
+
+from typing import Final
+
+from msgspec import Struct, field
+
+from schemas.codec import Codec, codec
+
+ENABLED: Final = "enabled"
+DISABLED: Final = "disabled"
+
+
+class AppKey(Struct, frozen=True, gc=False):
+    """One key of an application. `kind` is live, test or team; `sealed` holds the secret or public key."""
+
+    key_id: str = ""
+    algorithm: str = "HS256"
+    kind: str = "live"
+    status: str = ENABLED
+    sealed: bytes = b""
+
+
+class AppConfig(Struct, frozen=True):
+    """A sending system. `types` and `channels` are what it may use ("*": all); `contact`: may give addresses itself."""
+
+    app_id: str = ""
+    name: str = ""
+    status: str = ENABLED
+    keys: list[AppKey] = field(default_factory=list)
+    types: list[str] = field(default_factory=list)
+    channels: list[str] = field(default_factory=list)
+    contact: bool = False
+
+
+class Parameter(Struct, frozen=True, gc=False):
+    """One value that a message of the type carries in `personalisation`; `max_chars` counts characters."""
+
+    name: str = ""
+    required: bool = True
+    max_chars: int = 64
+
+
+class Template(Struct, frozen=True, gc=False):
+    """What a channel says: jinja2 texts over the type's parameters.
+
+    Where the vendor renders, `template_code` and `signature` are the vendor's, `parameters` its variables (each a
+    text of ours), and `text` the preview that trace and inbox keep. `max_chars` bounds the rendered text.
+    """
+
+    version: int = 1
+    kind: str = "template"
+    title: str = ""
+    text: str = ""
+    url: str = ""
+    template_code: str = ""
+    signature: str = ""
+    parameters: dict[str, str] = field(default_factory=dict)
+    max_chars: int = 1000
+
+
+class TypeChannel(Struct, frozen=True, gc=False):
+    """A channel in a type's policy; `timeout_ms` runs from `sending`; `template` None: cannot be used yet."""
+
+    channel: str = ""
+    weight: float = 0.0
+    success: str = "accepted"
+    timeout_ms: int = 0
+    template: Template | None = None
+
+
+class MessageType(Struct, frozen=True):
+    """A kind of message with its whole policy; the order of `channels` breaks ties of weight.
+
+    A message lives `expiry_ms` from its send_at when the sender names no end, and never longer than
+    `max_expiry_ms`. `on_unknown`: again, query, fall_back or leave; `on_channel_down`: wait or fall_back.
+    """
+
+    type: str = ""
+    name: str = ""
+    status: str = ENABLED
+    lane: str = "normal"
+    threshold: float = 0.0
+    expiry_ms: int = 0
+    max_expiry_ms: int = 0
+    on_unknown: str = "leave"
+    on_channel_down: str = "wait"
+    free_text: bool = False
+    parameters: list[Parameter] = field(default_factory=list)
+    channels: list[TypeChannel] = field(default_factory=list)
+
+
+class ChannelConfig(Struct, frozen=True):
+    """A way out: which provider, where, how fast. `secrets` is a sealed JSON map; `base_url` may begin `simulators:`.
+
+    `success_levels` are the levels that the provider can prove.
+    """
+
+    channel: str = ""
+    provider: str = ""
+    status: str = ENABLED
+    base_url: str = ""
+    rate_per_s: float = 0.0
+    max_in_flight: int = 0
+    timeout_ms: int = 0
+    settings: dict[str, str] = field(default_factory=dict)
+    secrets: bytes = b""
+    success_levels: list[str] = field(default_factory=list)
+
+
+class Identity(Struct, frozen=True, gc=False):
+    """One name that a person is known by, e.g. ("patient_id", "P0001")."""
+
+    id_type: str = ""
+    id_value: str = ""
+
+
+class Address(Struct, frozen=True, gc=False):
+    """Where a channel reaches the person; `status` is active, opted_out or invalid."""
+
+    channel: str = ""
+    value: str = ""
+    status: str = "active"
+
+
+class Recipient(Struct, frozen=True):
+    """A person with every name and every address; travels sealed, and only intake opens it."""
+
+    person_id: str = ""
+    identities: list[Identity] = field(default_factory=list)
+    addresses: list[Address] = field(default_factory=list)
+
+
+class ConfigVersion(Struct, frozen=True):
+    """Closes a set of changes: it takes effect once every kind is read up to `offsets` (exclusive)."""
+
+    version: int = 0
+    at: int = 0
+    author: str = ""
+    offsets: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+APP_CONFIG: Final[Codec[AppConfig]] = codec(AppConfig)
+MESSAGE_TYPE: Final[Codec[MessageType]] = codec(MessageType)
+CHANNEL_CONFIG: Final[Codec[ChannelConfig]] = codec(ChannelConfig)
+RECIPIENT: Final[Codec[Recipient]] = codec(Recipient)
+CONFIG_VERSION: Final[Codec[ConfigVersion]] = codec(ConfigVersion)
