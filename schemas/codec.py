@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any, Final, Generic, TypeVar, cast, get_args, get_type_hints
 
 import fastavro
@@ -35,16 +36,30 @@ def snake(class_name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", class_name).lower()
 
 
-@cache
-def released() -> dict[str, dict[int, dict[str, Any]]]:
-    """Every released schema as written: record name -> version -> schema. Raises ValueError for a stray file."""
+def read_schemas(folder: Traversable) -> dict[str, dict[int, dict[str, Any]]]:
+    """The schema files of a folder as written: record name -> version -> schema.
+
+    Raises ValueError for a stray file or one that is not JSON.
+    """
     found: dict[str, dict[int, dict[str, Any]]] = {}
-    for path in resources.files("schemas").joinpath("avsc").iterdir():
+    for path in folder.iterdir():
         match = _FILE_NAME.fullmatch(path.name)
         if match is None:
             raise ValueError(f"schemas/avsc/{path.name}: not named <record>.v<N>.avsc")
-        found.setdefault(match["record"], {})[int(match["version"])] = json.loads(path.read_text("utf-8"))
+        try:
+            schema = json.loads(path.read_text("utf-8"))
+        except ValueError as problem:
+            raise ValueError(f"schemas/avsc/{path.name}: not JSON: {problem}") from problem
+        if not isinstance(schema, dict):
+            raise ValueError(f"schemas/avsc/{path.name}: not a JSON object")  # noqa: TRY004 - a file, not an argument
+        found.setdefault(match["record"], {})[int(match["version"])] = schema
     return found
+
+
+@cache
+def released() -> dict[str, dict[int, dict[str, Any]]]:
+    """Every released schema: record name -> version -> schema."""
+    return read_schemas(resources.files("schemas").joinpath("avsc"))
 
 
 def _without_logical_types(schema: Any) -> Any:
@@ -64,6 +79,8 @@ def fingerprint_of(schema: Any) -> bytes:
 class Codec(Generic[R]):
     """Bytes to records of one class and back; reads every released version, writes the newest.
 
+    What an older version lacks is filled in from the class's own defaults (equal to the schema's, see
+    `schemas.evolution`): fastavro's reader schema would hand out "" for an absent `bytes` field.
     `record` is a class of `schemas.records` whose snake-case name is the `avsc` file's. A codec is made once per
     process, before any loop.
     """
@@ -80,7 +97,7 @@ class Codec(Generic[R]):
         self._flatten = _flattener(record)
 
     def encode(self, value: R) -> bytes:
-        """One record as bytes. Raises ValueError or TypeError when a field has the wrong type (a bug, not input)."""
+        """One record as bytes. Raises ValueError, TypeError or OverflowError for a wrong field (a bug, not input)."""
         out = io.BytesIO()
         out.write(self.head)
         fastavro.schemaless_writer(out, self.schema, self._flatten(value))
@@ -95,8 +112,7 @@ class Codec(Generic[R]):
         body = io.BytesIO(raw)
         body.seek(HEAD_BYTES)
         try:
-            reader = None if head == self.head else self.schema
-            record = self._build(cast("dict[str, Any]", fastavro.schemaless_reader(body, writer, reader)))
+            record = self._build(cast("dict[str, Any]", fastavro.schemaless_reader(body, writer, None)))
         except Exception as problem:
             raise Permanent(Reason.DECODE_ERROR, f"{self.name}: body does not follow its schema") from problem
         if body.tell() != len(raw):
@@ -151,7 +167,7 @@ def _builder(record: type[R]) -> Callable[[dict[str, Any]], R]:
 
     def build(plain: dict[str, Any]) -> R:
         for name, inner, is_list in nested:
-            value = plain[name]
+            value = plain.get(name)
             if value is not None:
                 plain[name] = [inner(item) for item in value] if is_list else inner(value)
         return record(**plain)

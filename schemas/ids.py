@@ -6,9 +6,14 @@ Source: RFC 9562, sections 5.7 and 5.8.
 """
 
 import hashlib
+import re
+from typing import Final
 from uuid import UUID
 
 from schemas.errors import Permanent, Reason
+
+_TEXT: Final = re.compile(r"[0-9a-fA-F]{8}(-?)[0-9a-fA-F]{4}(\1[0-9a-fA-F]{4}){3}[0-9a-fA-F]{8}")
+"""UUID() alone also takes underscores, braces and digits of other scripts."""
 
 
 def _stamped(raw: bytes, version: int) -> bytes:
@@ -20,7 +25,9 @@ def _stamped(raw: bytes, version: int) -> bytes:
 
 
 def mint(now_ms: int, random_bytes: bytes) -> bytes:
-    """A version 7 id from UTC milliseconds and 10 random bytes."""
+    """A version 7 id from UTC milliseconds and 10 random bytes; raises ValueError for fewer."""
+    if len(random_bytes) < 10:
+        raise ValueError("a version 7 id needs 10 random bytes")
     return _stamped(now_ms.to_bytes(6, "big") + random_bytes[:10], 7)
 
 
@@ -43,11 +50,10 @@ def from_position(topic: str, partition: int, offset: int) -> bytes:
 
 
 def parse(text: str) -> bytes:
-    """A UUID's text as 16 bytes; raises Permanent(param_invalid) for anything else."""
-    try:
-        return UUID(text).bytes
-    except ValueError:
-        raise Permanent(Reason.PARAM_INVALID, "message_id is not a UUID") from None
+    """A UUID's text, with or without hyphens, as 16 bytes; raises Permanent(param_invalid) for anything else."""
+    if _TEXT.fullmatch(text) is None:
+        raise Permanent(Reason.PARAM_INVALID, "message_id is not a UUID")
+    return UUID(text).bytes
 
 
 def show(message_id: bytes) -> str:

@@ -1,7 +1,8 @@
 """Topics as values: name, key rule, partitions, retention, time stamp, record.
 
-Everything that creates, writes or reads a topic asks here; a channel's topics derive from its name. Nothing here
-talks to a broker. `named(namespace)` gives the name on the broker, so that many installations (or tests) share one.
+Everything that creates, writes or reads a topic asks here; a channel's topics derive from its name, and an unknown
+lane is a ValueError. Nothing here talks to a broker. `named(namespace)` gives the name on the broker, so that many
+installations (or tests) share one.
 """
 
 import re
@@ -61,24 +62,24 @@ class Topic(Struct, frozen=True):
 
 def messages(lane: Lane | str) -> Topic:
     """What systems ask for; written by producers, read by intake and replay."""
-    return Topic(f"messages.{lane}", "recipient pseudonym or hash of the reference", "Message")
+    return Topic(f"messages.{Lane(lane)}", "recipient pseudonym or hash of the reference", "Message")
 
 
 def events(lane: Lane | str) -> Topic:
     """The log that the system runs on; read by settle and the trace writer."""
-    return Topic(f"events.{lane}", "message id", "Event")
+    return Topic(f"events.{Lane(lane)}", "message id", "Event")
 
 
 def deliveries(channel: str, lane: Lane | str) -> Topic:
     """Attempts for one channel; settle to sink. Raises ValueError for a channel name outside [a-z0-9]+."""
     if not _CHANNEL.fullmatch(channel):
         raise ValueError(f"channel {channel!r}: lower case letters and digits only")
-    return Topic(f"deliveries.{channel}.{lane}", "message id", "Delivery", retention_ms=3 * DAY_MS)
+    return Topic(f"deliveries.{channel}.{Lane(lane)}", "message id", "Delivery", retention_ms=3 * DAY_MS)
 
 
 def delays(lane: Lane | str) -> Topic:
     """Open messages that outlive the log; settle to settle."""
-    return Topic(f"delays.{lane}", "message id", "Delayed", retention_ms=0, tombstone_ms=7 * DAY_MS)
+    return Topic(f"delays.{Lane(lane)}", "message id", "Delayed", retention_ms=0, tombstone_ms=7 * DAY_MS)
 
 
 REQUESTS: Final = Topic("requests", "request id", "Request", partitions=1)
