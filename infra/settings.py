@@ -115,6 +115,11 @@ def kafka_endpoint(settings: Settings) -> str:
     return settings.kafka or _required(_local_servers(settings), "kafka", "MEDPOST_KAFKA")
 
 
+def simulators_endpoint(settings: Settings) -> str:
+    """Base URL of the simulated providers, empty while none is known: they may come up later, on another port."""
+    return settings.simulators or _local_servers(settings).get("simulators", "")
+
+
 def _local_servers(settings: Settings) -> dict[str, str]:
     try:
         found = json.loads(servers_file(settings).read_text("utf-8"))

@@ -1,0 +1,260 @@
+"""The configuration registry as every process sees it: one immutable snapshot, swapped whole.
+
+A thread follows `config.versions`. Its records close a set of changes: the objects of each kind are then read up to
+the offsets named there, laid over the ones already known, and the new snapshot takes the place of the old in one
+assignment. So nobody ever sees half a change. Reads only; writing is `infra.registry_changes`.
+
+Until a closing record is read to the log's end there is no snapshot to decide by, and the registry is not ready: an
+empty registry rejects nothing, it waits. An object that cannot be read keeps its old value and is counted.
+"""
+
+import json
+import threading
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, TypeVar
+
+import structlog
+from msgspec import Struct, field, structs
+from prometheus_client import Counter
+
+from infra import settings as settings_module
+from infra.crypto import Keyring, load_keyring
+from infra.kafka import LogReader, LogRecord
+from infra.settings import Settings
+from schemas import topics
+from schemas.codec import Codec
+from schemas.configuration import (
+    APP_CONFIG,
+    CHANNEL_CONFIG,
+    CONFIG_VERSION,
+    MESSAGE_TYPE,
+    AppConfig,
+    ChannelConfig,
+    ConfigVersion,
+    MessageType,
+)
+from schemas.errors import Permanent, UnavailableError
+
+log = structlog.get_logger(__name__)
+
+KINDS: Final[Mapping[str, Codec[AppConfig] | Codec[MessageType] | Codec[ChannelConfig]]] = {
+    "apps": APP_CONFIG,
+    "types": MESSAGE_TYPE,
+    "channels": CHANNEL_CONFIG,
+}
+"""Kinds of objects, each a compacted topic `config.<kind>` whose keys are the objects' ids."""
+
+SIMULATORS: Final = "simulators:"
+"""A base URL that begins so stands for the simulated providers, wherever they listen."""
+
+RETRY_S: Final = 1.0
+"""Pause before the log is followed again after the broker failed."""
+
+BAD_RECORDS: Final = Counter(
+    "medpost_registry_bad_records_total", "Registry objects that could not be read; the old value stands", ["kind"]
+)
+
+Object = AppConfig | MessageType | ChannelConfig
+T = TypeVar("T")
+
+
+def _empty() -> Mapping[str, T]:
+    return MappingProxyType({})
+
+
+class Snapshot(Struct, frozen=True):
+    """All configuration at one version; `at` is when it was applied, UTC milliseconds. Never changes."""
+
+    version: int = 0
+    at: int = 0
+    author: str = ""
+    apps: Mapping[str, AppConfig] = field(default_factory=_empty)
+    types: Mapping[str, MessageType] = field(default_factory=_empty)
+    channels: Mapping[str, ChannelConfig] = field(default_factory=_empty)
+
+
+EMPTY: Final = Snapshot()
+
+
+def key_place(app_id: str, key_id: str) -> bytes:
+    """What an application's sealed key is bound to."""
+    return f"app/{app_id}/{key_id}".encode()
+
+
+def secrets_place(channel: str) -> bytes:
+    """What a channel's sealed secrets are bound to."""
+    return f"channel/{channel}".encode()
+
+
+def open_channel_secrets(keyring: Keyring, config: ChannelConfig) -> dict[str, str]:
+    """The channel's secrets in clear; raises Permanent(decode_error) when they were sealed with other keys."""
+    if not config.secrets:
+        return {}
+    opened = keyring.ring("registry").open(config.secrets, secrets_place(config.channel))
+    return {str(name): str(value) for name, value in json.loads(opened).items()}
+
+
+class Stage:
+    """Objects as read so far, and how far; becomes a snapshot when a closing record says so. One reader, one stage."""
+
+    def __init__(self, namespace: str) -> None:
+        self._topics = {kind: topics.CONFIG[kind].named(namespace) for kind in KINDS}
+        self._positions = dict.fromkeys(KINDS, 0)
+        self._objects: dict[str, dict[str, Object]] = {kind: {} for kind in KINDS}
+
+    def close_at(self, reader: LogReader, closing: ConfigVersion) -> Snapshot:
+        """Read every kind up to the closing record's offsets. Raises UnavailableError, with nothing half applied."""
+        if any(closing.offsets.get(kind, 0) < position for kind, position in self._positions.items()):
+            self._restart()
+        for kind in KINDS:
+            self._advance(reader, kind, closing.offsets.get(kind, 0))
+        apps, types, channels = (MappingProxyType(dict(self._objects[kind])) for kind in KINDS)
+        return Snapshot(closing.version, closing.at, closing.author, apps, types, channels)  # type: ignore[arg-type]  # one dict per kind, each of that kind's records
+
+    def _restart(self) -> None:
+        """The topics were made anew: what was known belongs to another log."""
+        self._positions = dict.fromkeys(KINDS, 0)
+        self._objects = {kind: {} for kind in KINDS}
+
+    def _advance(self, reader: LogReader, kind: str, end: int) -> None:
+        start = self._positions[kind]
+        if start >= end:
+            return
+        for record in list(reader.read(self._topics[kind], 0, start, end)):
+            self.lay(kind, record)
+        self._positions[kind] = end
+
+    def lay(self, kind: str, record: LogRecord) -> None:
+        """Lay one record over what is known; a bad one leaves the old value."""
+        object_id = (record.key or b"").decode("utf-8", "replace")
+        if record.value is None:
+            self._objects[kind].pop(object_id, None)
+            return
+        try:
+            self._objects[kind][object_id] = KINDS[kind].decode(record.value)
+        except Permanent as problem:
+            BAD_RECORDS.labels(kind).inc()
+            log.warning(
+                "registry object cannot be read, the old value stands",
+                kind=kind, id=object_id, offset=record.offset, reason=problem.reason, detail=problem.detail,
+            )  # fmt: skip
+
+
+def resolve_simulators(snapshot: Snapshot, base_url: str) -> Snapshot:
+    """The same snapshot with `simulators:/path` replaced by the simulators' real address."""
+    channels = {
+        name: structs.replace(config, base_url=base_url.rstrip("/") + config.base_url.removeprefix(SIMULATORS))
+        if config.base_url.startswith(SIMULATORS) and base_url
+        else config
+        for name, config in snapshot.channels.items()
+    }
+    return structs.replace(snapshot, channels=MappingProxyType(channels))
+
+
+class Registry:
+    """The registry of this process; `start` it once, then read `snapshot` as often as you like, from any thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._keyring: Keyring | None = None
+        self._stage = Stage(settings.namespace)
+        self._latest: ConfigVersion | None = None
+        self._is_caught_up = False
+        self._read = EMPTY
+        self._simulators = ""
+        self._snapshot = EMPTY
+        self._ready = threading.Event()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="registry", daemon=True)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The configuration now; `EMPTY` (version 0) until ready."""
+        return self._snapshot
+
+    @property
+    def is_ready(self) -> bool:
+        """A closed set has been read to the log's end."""
+        return self._ready.is_set()
+
+    def start(self) -> None:
+        """Begin to follow the log; returns at once."""
+        self._thread.start()
+
+    def wait_ready(self, timeout_s: float) -> Snapshot:
+        """The snapshot once it is ready; raises UnavailableError with what to do when it is not in time."""
+        if not self._ready.wait(timeout_s):
+            raise UnavailableError(
+                "the configuration registry is empty or cannot be read", "run `medpost registry apply` with your files"
+            )
+        return self._snapshot
+
+    def channel_secrets(self, config: ChannelConfig) -> dict[str, str]:
+        """The channel's secrets in clear; never log them."""
+        return open_channel_secrets(self.keyring, config)
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keys of this process, loaded at first use."""
+        if self._keyring is None:
+            self._keyring = load_keyring(self._settings)
+        return self._keyring
+
+    def close(self) -> None:
+        """Stop following; the snapshot stays."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join(5.0)
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                with LogReader(settings_module.kafka_endpoint(self._settings)) as reader:
+                    self._follow(reader)
+            except UnavailableError as problem:
+                log.info("registry waits", detail=problem.detail)
+                self._stopped.wait(RETRY_S)
+            except Exception:  # the thread's edge: a registry that died silently would be stale for ever
+                log.exception("registry failed, following again")
+                self._stopped.wait(RETRY_S)
+
+    def _follow(self, reader: LogReader) -> None:
+        def on_record(record: LogRecord) -> None:
+            self._note(record)
+            if self._is_caught_up:
+                self._swap(reader)
+
+        def on_caught_up() -> None:
+            self._is_caught_up = True
+            self._swap(reader)
+
+        self._is_caught_up = False
+        versions = topics.CONFIG["versions"].named(self._settings.namespace)
+        reader.follow(versions, on_record, self._is_stopped, on_caught_up)
+
+    def _note(self, record: LogRecord) -> None:
+        """Remember the closing record; a bad one is counted and passed over, and so is its set until the next."""
+        try:
+            self._latest = CONFIG_VERSION.decode(record.value)
+        except Permanent as problem:
+            BAD_RECORDS.labels("versions").inc()
+            log.warning("registry version cannot be read", offset=record.offset, detail=problem.detail)
+
+    def _swap(self, reader: LogReader) -> None:
+        if self._latest is None:
+            return
+        self._read = self._stage.close_at(reader, self._latest)
+        self._publish()
+        self._ready.set()
+        log.info("registry in effect", version=self._read.version, types=len(self._read.types))
+
+    def _publish(self) -> None:
+        self._simulators = settings_module.simulators_endpoint(self._settings)
+        self._snapshot = resolve_simulators(self._read, self._simulators)
+
+    def _is_stopped(self) -> bool:
+        """Asked five times a second by the reader; simulators that moved to another port are noticed here."""
+        if self.is_ready and settings_module.simulators_endpoint(self._settings) != self._simulators:
+            self._publish()
+        return self._stopped.is_set()
