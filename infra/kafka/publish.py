@@ -17,7 +17,6 @@ from msgspec import Struct
 from schemas.errors import Permanent, Reason, UnavailableError
 
 Headers: TypeAlias = list[tuple[str, bytes]]
-OnReport: TypeAlias = "Callable[[PublishFailure | None], None]"
 
 PERMANENT_CODES: Final = frozenset(
     {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG, KafkaError.INVALID_RECORD, KafkaError.TOPIC_EXCEPTION}
@@ -57,6 +56,10 @@ class PublishFailure(Struct, frozen=True):
     def reason(self) -> Reason:
         """The word for a dead letter."""
         return Reason.TOO_LARGE if self.code == KafkaError.MSG_SIZE_TOO_LARGE else Reason.PARAM_INVALID
+
+
+OnReport: TypeAlias = Callable[[PublishFailure | None], None]
+"""Called in the reports' thread: None when the record is acknowledged."""
 
 
 def failure_of(topic: str, error: KafkaError) -> PublishFailure:
