@@ -1,0 +1,110 @@
+"""Reading parts of a log beside the group, inside the app's loop: what settle and the sinks need at a takeover.
+
+Assign-only; never joins a group and never commits. Every answer about an end is to a request sent after the call.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeVar, cast
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+
+from infra.hub.chunk import Record
+from schemas.errors import UnavailableError
+
+T = TypeVar("T")
+BATCH_RECORDS: Final = 2_000
+POLL_MS: Final = 200
+
+
+class LogTail:
+    """Reads a partition from an offset to another, and asks for offsets; for one asyncio loop.
+
+    Raises UnavailableError when the broker does not answer.
+    """
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        self._asking: AIOKafkaConsumer | None = None
+
+    async def _started(self) -> AIOKafkaConsumer:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            fetch_max_wait_ms=50,
+        )
+        try:
+            await consumer.start()
+        except KafkaError as problem:
+            await consumer.stop()
+            raise _unavailable(problem) from None
+        return consumer
+
+    async def _asker(self) -> AIOKafkaConsumer:
+        if self._asking is None:
+            self._asking = await self._started()
+        return self._asking
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        if self._asking is not None:
+            asking, self._asking = self._asking, None
+            await asking.stop()
+
+    async def end_offset(self, topic: str, partition: int) -> int:
+        """The offset that the next record will get, as answered to a request sent now."""
+        place = TopicPartition(topic, partition)
+        return (await _translated((await self._asker()).end_offsets([place])))[place]
+
+    async def begin_offset(self, topic: str, partition: int) -> int:
+        """The first offset still kept."""
+        place = TopicPartition(topic, partition)
+        return (await _translated((await self._asker()).beginning_offsets([place])))[place]
+
+    async def offset_for_time(self, topic: str, partition: int, ts_ms: int) -> int:
+        """The first offset whose time stamp is `ts_ms` or later; the end when there is none."""
+        place = TopicPartition(topic, partition)
+        found = (await _translated((await self._asker()).offsets_for_times({place: max(0, ts_ms)})))[place]
+        return found.offset if found is not None else await self.end_offset(topic, partition)
+
+    async def read(
+        self, topic: str, partition: int, start: int, end: int, on_records: Callable[[Sequence[Record]], None]
+    ) -> int:
+        """Hand over all records from `start` to before `end`, in order, at most 2,000 at once; returns how many.
+
+        `end` must not lie behind the partition's end. Yields to the loop between batches.
+        """
+        if start >= end:
+            return 0
+        consumer = await self._started()
+        place = TopicPartition(topic, partition)
+        count = 0
+        try:
+            consumer.assign([place])
+            consumer.seek(place, start)
+            while await consumer.position(place) < end:  # the position also steps over markers and compacted gaps
+                found = (await consumer.getmany(place, timeout_ms=POLL_MS, max_records=BATCH_RECORDS)).get(place, [])
+                wanted = [record for record in found if record.offset < end]
+                if wanted:
+                    on_records(cast("Sequence[Record]", wanted))
+                    count += len(wanted)
+        except KafkaError as problem:
+            raise _unavailable(problem) from None
+        finally:
+            await consumer.stop()
+        return count
+
+
+async def _translated(asking: Awaitable[T]) -> T:
+    try:
+        return await asking
+    except KafkaError as problem:
+        raise _unavailable(problem) from None
+
+
+def _unavailable(problem: KafkaError) -> UnavailableError:
+    return UnavailableError(f"reading the log: {type(problem).__name__}", "is the broker reachable?")
