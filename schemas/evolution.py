@@ -1,10 +1,12 @@
-"""What a new version of a schema may change: nothing but to add fields that have a default.
+"""What a new version of a schema may change: nothing but to add fields that have a default. A released one: its docs.
 
 Called by the tests over everything in `schemas/avsc`, so that the newest reader reads every record ever written.
 Pure: it compares schemas as plain JSON, never reads a file, and never edits a schema. Stricter than the Avro
 specification's resolution rules on purpose: no promotion, no renaming, no reordering of a union, no new default.
 """
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any, Final
@@ -27,6 +29,32 @@ def complaints(record: str, versions: Mapping[int, Mapping[str, Any]]) -> list[s
         comparison = _Comparison(_named_types(versions[older]), _named_types(versions[newer]))
         found += comparison.changes(place, versions[older], versions[newer])
     return found
+
+
+def checksum(schema: Any) -> str:
+    """SHA-256 of a schema without its docs and layout, as 64 hex digits: equal as long as nobody edits it."""
+    text = json.dumps(_without_docs(schema), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def edited(released: Mapping[str, Mapping[int, Any]], pinned: Mapping[str, str]) -> list[str]:
+    """What differs from the pinned checksums (`<record>.v<N>` -> checksum), one line each; empty when nothing does."""
+    now = {f"{name}.v{version}": checksum(schema) for name, of in released.items() for version, schema in of.items()}
+    return [
+        *(f"{name}.avsc: is released and was deleted" for name in sorted(pinned.keys() - now.keys())),
+        *(f"{name}.avsc: is not pinned; its checksum is {now[name]}" for name in sorted(now.keys() - pinned.keys())),
+        *(
+            f"{name}.avsc: is released and was edited; take the edit back and add the next version"
+            for name in sorted(now.keys() & pinned.keys())
+            if now[name] != pinned[name]
+        ),
+    ]
+
+
+def _without_docs(schema: Any) -> Any:
+    if isinstance(schema, Mapping):
+        return {key: _without_docs(value) for key, value in schema.items() if key != "doc"}
+    return [_without_docs(item) for item in schema] if isinstance(schema, list) else schema
 
 
 def _misnamed(file: str, record: str, schema: Mapping[str, Any]) -> Iterator[str]:
