@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.local import broker, processes
+from infra.local import broker, processes, store_site
 from infra.local.ports import any_port
 
 
@@ -26,3 +26,12 @@ def kafka(servers_home: Path) -> Iterator[str]:
     running = broker.start(site, os.environ, ends_with_parent=True)
     yield site.bootstrap
     processes.stop([running], broker.STOP_GRACE_S)
+
+
+@pytest.fixture(scope="session")
+def clickhouse(servers_home: Path) -> Iterator[str]:
+    """Base URL of a store that lives as long as the test run; every test makes a database of its own."""
+    site = store_site.StoreSite(servers_home / "store", any_port())
+    running = store_site.start(site, os.environ, ends_with_parent=True)
+    yield site.url
+    processes.stop([running], store_site.STOP_GRACE_S)

@@ -8,7 +8,6 @@ import base64
 import secrets
 import shutil
 import subprocess
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -149,19 +148,15 @@ def _format(site: BrokerSite) -> None:
 
 def start(site: BrokerSite, environment: Mapping[str, str], *, ends_with_parent: bool = False) -> processes.Record:
     """Starts the broker and waits until it answers; raises UnavailableError with its log's name when it does not."""
-    log = site.folder / "broker.log"
     launch = processes.Launch(
-        "broker", prepare(site), broker_environment(environment), log, site.folder / "broker.pid", "", ends_with_parent
+        "broker",
+        prepare(site),
+        broker_environment(environment),
+        site.folder / "broker.log",
+        site.folder / "broker.pid",
+        ends_with_parent=ends_with_parent,
     )
-    running = processes.spawn(launch)
-    end = time.monotonic() + START_TIMEOUT_S
-    while not probe.broker_answers(LOOPBACK, site.port):
-        processes.reap(running.pid)
-        if not processes.is_running(running) or time.monotonic() > end:
-            processes.stop([running], 1)
-            raise UnavailableError("the broker did not start", f"read {log}")
-        time.sleep(0.05)
-    return running
+    return processes.start(launch, lambda: probe.broker_answers(LOOPBACK, site.port), START_TIMEOUT_S)
 
 
 def broker_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -13,12 +13,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 import psutil
 from msgspec import Struct
+
+from schemas.errors import UnavailableError
 
 _POLL_S: Final = 0.05
 _PR_SET_PDEATHSIG: Final = 1
@@ -123,6 +125,19 @@ def spawn(launch: Launch) -> Record:
     record = read_record(launch.record)
     if record is None:  # the child wrote it before the exec
         raise OSError(f"the record {launch.record} vanished")
+    return record
+
+
+def start(launch: Launch, answers: Callable[[], bool], timeout_s: float) -> Record:
+    """Starts it and waits until it answers; raises UnavailableError naming its log when it ends or never does."""
+    record = spawn(launch)
+    end = time.monotonic() + timeout_s
+    while not answers():
+        reap(record.pid)
+        if not is_running(record) or time.monotonic() > end:
+            stop([record], 1)
+            raise UnavailableError(f"the {launch.name} did not start", f"read {launch.log}")
+        time.sleep(_POLL_S)
     return record
 
 

@@ -1,0 +1,4 @@
+class LZ4FrameDecompressor:
+    needs_input: bool
+    eof: bool
+    def decompress(self, data: bytes, max_length: int = ...) -> bytes: ...
