@@ -110,6 +110,12 @@ def endpoints(settings: Settings) -> Endpoints:
     )
 
 
+def store_endpoint(settings: Settings) -> str:
+    """The store's URL with its database alone, for what needs no broker."""
+    url = settings.clickhouse or _required(_local_servers(settings), "clickhouse", "MEDPOST_CLICKHOUSE")
+    return _with_database(url, settings.database)
+
+
 def kafka_endpoint(settings: Settings) -> str:
     """Bootstrap servers alone, for what needs no store."""
     return settings.kafka or _required(_local_servers(settings), "kafka", "MEDPOST_KAFKA")

@@ -46,7 +46,7 @@ class Tracer:
     """Agents over `events.<lane>` of all lanes, one gatherer, one rebuilder."""
 
     def __init__(self, settings: Settings, worker: Worker) -> None:
-        dsn = settings_module.endpoints(settings).clickhouse
+        dsn = settings_module.store_endpoint(settings)
         self._worker = worker
         self._store = Store(dsn)
         self._rollup_store = Store(dsn)

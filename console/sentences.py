@@ -1,0 +1,64 @@
+"""What an event says, as a Chinese sentence that a nurse or a clerk understands.
+
+Called by `medpost messages events` and the sample run. "The provider took it" is never told as delivered: that word
+needs a receipt. It never shows an address or a text, because events hold none.
+"""
+
+from typing import Final
+
+from console import words
+from infra.queries import TraceEvent
+from schemas.statuses import Stage, Status
+
+_BY_STAGE: Final[dict[str, str]] = {
+    Stage.ACCEPTED: "平台已受理，发送计划已定",
+    Stage.REJECTED: "平台拒绝了这次请求：{why}",
+    Stage.ISSUED: "派发给渠道 {channel}（第 {attempt} 次）",
+    Stage.SENDING: "正在提交给渠道 {channel}",
+    Stage.OUTCOME: "渠道商 {who} 应答：{status}{number}",
+    Stage.UNKNOWN: "已提交给渠道 {channel}，但没有收到应答",
+    Stage.DEFERRED: "渠道 {channel} 推迟发送{until}：{why}",
+    Stage.DROPPED: "渠道 {channel} 没有发送：{why}",
+    Stage.RECEIPT: "渠道 {channel} 的回执：{status}{because}",
+    Stage.CANCEL_REQUESTED: "发送方请求撤回",
+    Stage.RESEND_REQUESTED: "请求重发",
+    Stage.SUPERSEDED: "被后续消息取代",
+    Stage.LAPSED: "渠道 {channel} 未按时领取，将重新派发",
+    Stage.TIMED_OUT: "渠道 {channel} 超时无结果",
+    Stage.SKIPPED: "跳过渠道 {channel}：{why}",
+    Stage.RETRY_SCHEDULED: "安排在渠道 {channel} 重试{until}：{why}",
+    Stage.FALLBACK: "启用备用渠道 {channel}",
+    Stage.HELD: "已被暂停{because}",
+    Stage.COMPLETED: "结束：{status}{by}{because}，历时 {span}",
+}
+_OUTCOMES: Final[dict[str, str]] = {
+    Status.ACCEPTED: "渠道商 {who} 已接收{number}",
+    Status.FAILED: "渠道商 {who} 未接收：{why}",
+}
+
+
+def told(event: TraceEvent) -> str:
+    """What happened, without a full stop; an unknown stage is told by its own word."""
+    sentence = _BY_STAGE.get(event.stage, "{stage}")
+    if event.stage == Stage.OUTCOME:
+        sentence = _OUTCOMES.get(event.status, sentence)
+    again = "（可能重复）" if event.possible_duplicate and event.stage in (Stage.SENDING, Stage.OUTCOME) else ""
+    return sentence.format(**_parts(event)) + again
+
+
+def _parts(event: TraceEvent) -> dict[str, object]:
+    code = f"（代码 {event.provider_code}）" if event.provider_code else ""
+    why = words.of_reason(event.reason) + code
+    return {
+        "stage": event.stage,
+        "channel": event.channel,
+        "attempt": event.attempt,
+        "status": words.of_status(event.status),
+        "who": event.provider or event.channel,
+        "why": why or "未说明原因",
+        "because": f"，{why}" if event.reason else "",
+        "by": f"，渠道 {event.channel}" if event.channel else "",
+        "number": f"，流水号 {event.provider_message_id}" if event.provider_message_id else "",
+        "until": f"到 {words.moment(event.until_ms)}" if event.until_ms else "",
+        "span": words.span(event.latency_ms),
+    }
