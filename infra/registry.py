@@ -64,11 +64,15 @@ def _empty() -> Mapping[str, T]:
 
 
 class Snapshot(Struct, frozen=True):
-    """All configuration at one version; `at` is when it was applied, UTC milliseconds. Never changes."""
+    """All configuration at one version; `at` is when it was applied, UTC milliseconds. Never changes.
+
+    `recipients_end`: the recipients that were applied with it end before that offset of their topic.
+    """
 
     version: int = 0
     at: int = 0
     author: str = ""
+    recipients_end: int = 0
     apps: Mapping[str, AppConfig] = field(default_factory=_empty)
     types: Mapping[str, MessageType] = field(default_factory=_empty)
     channels: Mapping[str, ChannelConfig] = field(default_factory=_empty)
@@ -110,7 +114,8 @@ class Stage:
         for kind in KINDS:
             self._advance(reader, kind, closing.offsets.get(kind, 0))
         apps, types, channels = (MappingProxyType(dict(self._objects[kind])) for kind in KINDS)
-        return Snapshot(closing.version, closing.at, closing.author, apps, types, channels)  # type: ignore[arg-type]  # one dict per kind, each of that kind's records
+        recipients_end = closing.offsets.get("recipients", 0)
+        return Snapshot(closing.version, closing.at, closing.author, recipients_end, apps, types, channels)  # type: ignore[arg-type]  # one dict per kind, each of that kind's records
 
     def _restart(self) -> None:
         """The topics were made anew: what was known belongs to another log."""
@@ -144,7 +149,9 @@ class Stage:
 def resolve_simulators(snapshot: Snapshot, base_url: str) -> Snapshot:
     """The same snapshot with `simulators:/path` replaced by the simulators' real address."""
     channels = {
-        name: structs.replace(config, base_url=base_url.rstrip("/") + config.base_url.removeprefix(SIMULATORS))
+        name: structs.replace(
+            config, base_url=f"{base_url.rstrip('/')}/{config.base_url.removeprefix(SIMULATORS).lstrip('/')}"
+        )
         if config.base_url.startswith(SIMULATORS) and base_url
         else config
         for name, config in snapshot.channels.items()

@@ -1,15 +1,21 @@
-"""Which channels are always sent, and which stand by, in which order: weights against the type's threshold.
+"""Which channels can be used, which are always sent, which stand by, and in which order: weights against a threshold.
 
 Called by intake (run), `medpost routing explain` (the same decision without sending) and settle (what to start next).
-Pure. It never looks at the registry, and never judges what a provider answered.
+Pure. It never reads the registry itself, and never judges what a provider answered.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeVar
+
+from schemas.configuration import ENABLED, Address, AppConfig, ChannelConfig, MessageType, TypeChannel
+from schemas.errors import Permanent, Reason
+from schemas.records import Message
+from streams.authenticate import is_granted
+from streams.resolve import obstacle
 
 
 class Weighted(Protocol):
-    """What routing needs to know of a channel: its weight, and why it cannot be used ("" when it can)."""
+    """What ordering needs to know of a channel: its weight, and why it cannot be used ("" when it can)."""
 
     @property
     def weight(self) -> float: ...  # noqa: D102 - named by the class
@@ -36,3 +42,23 @@ def start(channels: Sequence[W], threshold: float) -> list[W]:
     """What is sent first: all always-channels, or the heaviest fallback when there is none; empty: no channel."""
     always, fallbacks = order(channels, threshold)
     return always or fallbacks[:1]
+
+
+def check_choice(message: Message, kind: MessageType) -> None:
+    """Refuse a sender's choice of channels that would widen the policy: Permanent(channel_not_granted)."""
+    if message.channels and not {entry.channel for entry in kind.channels}.issuperset(message.channels):
+        raise Permanent(Reason.CHANNEL_NOT_GRANTED, f"channels names one that type {kind.type} does not use")
+
+
+def skip_of(
+    entry: TypeChannel, message: Message, app: AppConfig, channels: Mapping[str, ChannelConfig], address: Address | None
+) -> str:
+    """Why this channel cannot be used for this message, as a reason's word; "" when it can."""
+    config = channels.get(entry.channel)
+    if message.channels and entry.channel not in message.channels:
+        return Reason.CANCELLED_BY_SENDER
+    if not is_granted(app.channels, entry.channel):
+        return Reason.CHANNEL_NOT_GRANTED
+    if config is None or config.status != ENABLED or entry.template is None:
+        return Reason.CONFIG_MISSING
+    return obstacle(address)

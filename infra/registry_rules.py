@@ -1,0 +1,167 @@
+"""What objects of the registry must not say about each other: references, provable levels, template variables.
+
+Called by `infra.registry_files` with all objects of all files. Each rule is a function from one object to problems.
+What only a pillar knows (a template's variables, a provider's abilities) is asked through `Checks`.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from infra.registry import Snapshot
+from infra.registry_forms import AppForm, ChannelForm, RecipientForm, TypeChannelForm, TypeForm
+from infra.registry_problems import Entry, Problem
+from schemas.errors import Permanent
+
+FREE_TEXT: Final = frozenset({"content", "content_url"})
+"""Variables that a type with free text has besides its parameters."""
+
+
+class Checks(Struct, frozen=True):
+    """Questions to the pillars; None: not asked.
+
+    `variables_in(text)` are the names that a template asks for; `levels_of(channel, provider)` what a provider can
+    prove; `settings_of(form)` checks a channel's settings. Each raises Permanent saying what is wrong.
+    """
+
+    variables_in: Callable[[str], Collection[str]] | None = None
+    levels_of: Callable[[str, str], Collection[str]] | None = None
+    settings_of: Callable[[ChannelForm], None] | None = None
+
+
+NO_CHECKS: Final = Checks()
+
+
+class Known(Struct, frozen=True):
+    """What may be referred to: the files' objects and the registry's."""
+
+    types: Collection[str]
+    channels: Collection[str]
+    levels: Mapping[str, Collection[str]]
+
+
+def problems_among(entries: Sequence[Entry], snapshot: Snapshot, checks: Checks) -> Iterator[Problem]:
+    """Everything that is wrong between the objects."""
+    yield from _doubles(entries)
+    yield from _shared_identities(entries)
+    known = _known(entries, snapshot)
+    for entry in entries:
+        match entry.form:
+            case AppForm() as form:
+                yield from _app(entry, form, known)
+            case TypeForm() as form:
+                yield from _type(entry, form, known, checks)
+            case ChannelForm() as form:
+                yield from _channel(entry, form, checks)
+            case RecipientForm() as form:
+                yield from _recipient(entry, form, known)
+
+
+def _known(entries: Sequence[Entry], snapshot: Snapshot) -> Known:
+    levels: dict[str, Collection[str]] = {name: config.success_levels for name, config in snapshot.channels.items()}
+    levels.update({entry.id: entry.form.success_levels for entry in entries if isinstance(entry.form, ChannelForm)})
+    types = {*snapshot.types, *(entry.id for entry in entries if entry.kind == "types")}
+    return Known(types, levels.keys(), levels)
+
+
+def _doubles(entries: Sequence[Entry]) -> Iterator[Problem]:
+    first: dict[tuple[str, str], Entry] = {}
+    for entry in entries:
+        before = first.setdefault((entry.kind, entry.id), entry)
+        if before is not entry:
+            place = before.problem("", "id")
+            yield entry.problem(f"id {entry.id} 与 {place.file}:{place.line} 重复 → 只保留一个", "id")
+
+
+def _shared_identities(entries: Sequence[Entry]) -> Iterator[Problem]:
+    owner: dict[tuple[str, str], str] = {}
+    for entry in entries:
+        if isinstance(entry.form, RecipientForm):
+            for id_type, id_value in entry.form.identities.items():
+                if owner.setdefault((id_type, id_value), entry.id) != entry.id:
+                    text = f"标识 {id_type} 已属于另一人 {owner[id_type, id_value]} → 一个标识只能指向一人"
+                    yield entry.problem(text, "identities", id_type)
+
+
+def _repeated(names: Sequence[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
+def _app(entry: Entry, form: AppForm, known: Known) -> Iterator[Problem]:
+    for key_id in _repeated([key.id for key in form.keys]):
+        yield entry.problem(f"密钥 id {key_id} 重复 → 每把密钥一个 id", "keys")
+    for index, name in enumerate(form.grants.types):
+        if name != "*" and name not in known.types:
+            yield entry.problem(f"授权了未知的消息类型 {name} → 先定义它，或改正名称", "grants", "types", index)
+    for index, name in enumerate(form.grants.channels):
+        if name != "*" and name not in known.channels:
+            yield entry.problem(f"授权了未知的渠道 {name} → 先定义它，或改正名称", "grants", "channels", index)
+
+
+def _type(entry: Entry, form: TypeForm, known: Known, checks: Checks) -> Iterator[Problem]:
+    for name in _repeated([parameter.name for parameter in form.parameters]):
+        yield entry.problem(f"参数 {name} 重复 → 只保留一个", "parameters")
+    for name in _repeated([channel.channel for channel in form.channels]):
+        yield entry.problem(f"渠道 {name} 重复 → 每个渠道一项", "channels")
+    variables = {parameter.name for parameter in form.parameters} | (FREE_TEXT if form.free_text else frozenset())
+    for index, channel in enumerate(form.channels):
+        yield from _type_channel(entry, (index, channel), form.expires, known)
+        if checks.variables_in is not None:
+            yield from _templates(entry, (index, channel), variables, checks.variables_in)
+
+
+def _type_channel(entry: Entry, at: tuple[int, TypeChannelForm], expires_ms: int, known: Known) -> Iterator[Problem]:
+    index, channel = at
+    provable = known.levels.get(channel.channel)
+    if provable is None:
+        yield entry.problem(f"未知渠道 {channel.channel} → 先在 channels 中定义它", "channels", index, "channel")
+    elif channel.success not in provable:
+        text = f"渠道 {channel.channel} 无法证明 {channel.success} → 可用：{'、'.join(provable)}"
+        yield entry.problem(text, "channels", index, "success")
+    if channel.timeout >= expires_ms:
+        yield entry.problem("timeout 须短于该类型的 expires，否则轮不到备用渠道", "channels", index, "timeout")
+
+
+def _templates(
+    entry: Entry,
+    at: tuple[int, TypeChannelForm],
+    variables: Collection[str],
+    variables_in: Callable[[str], Collection[str]],
+) -> Iterator[Problem]:
+    index, channel = at
+    for place, text in (channel.template.texts() if channel.template is not None else {}).items():
+        path: tuple[str | int, ...] = ("channels", index, "template", *place.split("."))
+        try:
+            unfilled = sorted(set(variables_in(text)) - set(variables))
+        except Permanent as problem:
+            yield entry.problem(f"模板有误：{problem.detail} → 改正该文本", *path)
+            continue
+        for name in unfilled:
+            yield entry.problem(f"模板变量 {name} 没有对应参数 → 在 parameters 中声明它，或改正名称", *path)
+
+
+def _channel(entry: Entry, form: ChannelForm, checks: Checks) -> Iterator[Problem]:
+    if checks.levels_of is None:
+        return
+    try:
+        provable = checks.levels_of(form.id, form.provider)
+    except Permanent as problem:
+        yield entry.problem(f"没有这样的服务商：{problem.detail}", "provider")
+        return
+    for index, level in enumerate(form.success_levels):
+        if level not in provable:
+            text = f"{form.provider} 无法证明 {level} → 可用：{'、'.join(sorted(provable))}"
+            yield entry.problem(text, "success_levels", index)
+    try:
+        if checks.settings_of is not None:
+            checks.settings_of(form)
+    except Permanent as problem:
+        yield entry.problem(f"设置有误：{problem.detail}", "settings")
+
+
+def _recipient(entry: Entry, form: RecipientForm, known: Known) -> Iterator[Problem]:
+    for name in form.addresses:
+        if name not in known.channels:
+            yield entry.problem(f"未知渠道 {name} → 先在 channels 中定义它", "addresses", name)
