@@ -33,11 +33,11 @@ log = structlog.get_logger("hub")
 Send = Callable[[Any], Awaitable[Any]]
 
 
-def fenced(send: Send, fence: Fence) -> Send:
+def fenced(send: Send, fence: Fence, monotonic_s: Callable[[], float] = time.monotonic) -> Send:
     """The coordinator's `_send_req`, telling the fence what heartbeats and joins were answered, and when sent."""
 
     async def send_and_tell(request: Any) -> Any:
-        sent_s = time.monotonic()
+        sent_s = monotonic_s()
         answer = await send(request)
         if isinstance(request, HeartbeatRequest | SyncGroupRequest):
             if answer.error_code in ALIVE_CODES:

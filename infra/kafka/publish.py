@@ -7,6 +7,7 @@ or waits for a full queue: the caller is told.
 
 import asyncio
 import contextlib
+import logging
 import threading
 from collections.abc import Callable
 from typing import Final, TypeAlias
@@ -75,10 +76,10 @@ class Publisher:
     """
 
     def __init__(self, bootstrap: str, **overrides: object) -> None:
-        named = {name.replace("_", "."): value for name, value in overrides.items()}
+        named = {name if name == "log_level" else name.replace("_", "."): value for name, value in overrides.items()}
         settings = {**DEFAULTS, **named, "bootstrap.servers": bootstrap}
         self.limit_bytes = int(str(settings["message.max.bytes"]))
-        self.producer = Producer(settings)
+        self.producer = Producer(settings, logger=logging.getLogger("librdkafka"))
         self._is_closed = threading.Event()
         self._poller = threading.Thread(target=self._serve_reports, name="publisher-reports", daemon=True)
         self._poller.start()
