@@ -1,0 +1,202 @@
+"""The records that follow from settle's conclusions and from reading them: events, deliveries, outcomes.
+
+Called by settle's partitions with a state that `fold` has just accepted. Everything here is determined by the state and
+the event: doing it twice makes the same records twice, which everybody downstream recognises by their identity. It
+never decides, and never opens a sealed part.
+"""
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from schemas import ids
+from schemas.errors import Reason
+from schemas.records import Delivery, Event, Outcome
+from schemas.statuses import Stage, Status
+from streams.decide import Conclusion
+from streams.message_state import ChannelState, MessageState, Phase, find
+
+Record = Event | Delivery | Outcome
+
+
+class Author(Struct, frozen=True):
+    """Who writes: the lane it decides for, and the worker's name."""
+
+    lane: str
+    worker: str
+
+
+def conclusion(author: Author, message_id: bytes, state: MessageState, made: Conclusion, now_ms: int) -> Event:
+    """A conclusion as an event for the log."""
+    if made.stage == Stage.COMPLETED:
+        return _completed(author, message_id, state, made, now_ms)
+    channel = find(state, made.channel)
+    return Event(
+        message_id,
+        made.stage,
+        made.channel,
+        made.attempt,
+        status=made.stage,
+        at=now_ms,
+        accepted_at=state.accepted_at,
+        app_id=state.app_id,
+        type=state.type,
+        lane=author.lane,
+        possible_duplicate=channel is not None and channel.possible_duplicate,
+        latency_ms=now_ms - state.accepted_at,
+        lateness_ms=_lateness_ms(state, now_ms),
+        recipient_key=state.recipient_key,
+        template_version=channel.template_version if channel is not None else 0,
+        config_version=state.config_version,
+        worker=author.worker,
+        claim_by=made.claim_by,
+    )
+
+
+def _completed(author: Author, message_id: bytes, state: MessageState, made: Conclusion, now_ms: int) -> Event:
+    channel = find(state, made.channel)
+    return Event(
+        message_id,
+        Stage.COMPLETED,
+        made.channel,
+        status=made.status,
+        at=now_ms,
+        accepted_at=state.accepted_at,
+        app_id=state.app_id,
+        type=state.type,
+        lane=author.lane,
+        reason=made.reason,
+        possible_duplicate=_is_possible_duplicate(state),
+        latency_ms=now_ms - state.accepted_at,
+        lateness_ms=_lateness_ms(state, now_ms),
+        recipient_key=state.recipient_key,
+        template_version=channel.template_version if channel is not None else 0,
+        config_version=state.config_version,
+        worker=author.worker,
+        attempts=sum(one.tries for one in state.channels),
+        text_hash=channel.text_hash if channel is not None else b"",
+        address_hash=channel.address_hash if channel is not None else b"",
+    )
+
+
+def _lateness_ms(state: MessageState, now_ms: int) -> int:
+    return now_ms - max(state.accepted_at, state.send_at)
+
+
+def _is_possible_duplicate(state: MessageState) -> bool:
+    """Whether somebody may have got it twice: a lost answer, and another call after it."""
+    return any(channel.possible_duplicate and channel.tries > 1 for channel in state.channels)
+
+
+def delivery(author: Author, message_id: bytes, state: MessageState, channel: ChannelState, sealed: bytes) -> Delivery:
+    """What follows from a valid `issued`: the attempt that it announces, with the logged `claim_by`."""
+    return Delivery(
+        message_id,
+        channel.channel,
+        channel.attempt,
+        0,
+        channel.try_group,
+        state.app_id,
+        state.type,
+        author.lane,
+        state.accepted_at,
+        state.send_at,
+        state.recipient_key,
+        channel.template_version,
+        state.config_version,
+        ids.provider_key(message_id, channel.channel, 0, channel.try_group),
+        channel.until,
+        state.expires_at,
+        channel.possible_duplicate,
+        sealed,
+    )
+
+
+def after_issued(author: Author, state: MessageState, event: Event) -> Iterator[Event]:
+    """The announcement that a fallback has begun: with its first attempt."""
+    channel = find(state, event.channel)
+    if channel is None or event.attempt != 1 or channel.weight >= state.threshold:
+        return
+    failed = [one for one in state.channels if one.phase == Phase.FAILED]
+    if failed:
+        yield _announcement(author, state, event, Stage.FALLBACK, channel, failed[-1].reason)
+
+
+def after_accepted(author: Author, state: MessageState, event: Event) -> Iterator[Event]:
+    """The announcements of channels that the plan could not use, each with its reason."""
+    for channel in state.channels:
+        if channel.phase == Phase.SKIPPED and channel.reason:
+            yield _announcement(author, state, event, Stage.SKIPPED, channel, channel.reason)
+
+
+def after_completed(author: Author, state: MessageState, event: Event) -> Iterator[Record]:
+    """The outcome for the application, and the announcements of channels that were not needed."""
+    yield Outcome(
+        ids.show(event.message_id),
+        state.app_id,
+        state.reference,
+        state.type,
+        event.status,
+        event.reason,
+        event.channel,
+        event.possible_duplicate,
+        event.replay_id,
+        state.accepted_at,
+        event.at,
+        event.latency_ms,
+    )
+    for channel in state.channels:
+        if channel.phase == Phase.SKIPPED and not channel.reason:
+            yield _announcement(author, state, event, Stage.SKIPPED, channel, "")
+
+
+def after_conflict(author: Author, state: MessageState, event: Event) -> Iterator[Record]:
+    """The refusal of a second request under the same id, for the trace and for the application; never a `completed`."""
+    yield Event(
+        event.message_id,
+        Stage.REJECTED,
+        status=Status.REJECTED,
+        at=event.at,
+        accepted_at=state.accepted_at,
+        app_id=event.app_id,
+        type=event.type,
+        lane=author.lane,
+        reason=Reason.REFERENCE_CONFLICT,
+        recipient_key=event.recipient_key,
+        config_version=event.config_version,
+        worker=author.worker,
+    )
+    yield Outcome(
+        ids.show(event.message_id),
+        event.app_id,
+        event.plan.reference if event.plan is not None else state.reference,
+        event.type,
+        Status.REJECTED,
+        Reason.REFERENCE_CONFLICT,
+        accepted_at=event.accepted_at,
+        completed_at=event.at,
+    )
+
+
+def _announcement(
+    author: Author, state: MessageState, event: Event, stage: Stage, channel: ChannelState, reason: str
+) -> Event:
+    return Event(
+        event.message_id,
+        stage,
+        channel.channel,
+        event.attempt,
+        status=stage,
+        at=event.at,
+        accepted_at=state.accepted_at,
+        app_id=state.app_id,
+        type=state.type,
+        lane=author.lane,
+        reason=reason,
+        latency_ms=event.at - state.accepted_at,
+        lateness_ms=_lateness_ms(state, event.at),
+        recipient_key=state.recipient_key,
+        template_version=channel.template_version,
+        config_version=state.config_version,
+        worker=author.worker,
+    )

@@ -1,0 +1,53 @@
+"""Where settle's records go: topic, key and partition of each kind of record.
+
+Used by `owner`. One message has one partition number everywhere after intake, so events and deliveries name it;
+outcomes are keyed by application. It never waits for anything and never changes a record.
+"""
+
+from typing import Protocol
+
+from infra.settings import Settings
+from schemas import topics
+from schemas.codec import DELIVERY, EVENT, OUTCOME
+from schemas.records import Delivery, Event
+from streams.consequences import Record
+
+
+class Batch(Protocol):
+    """What records are put into: `infra.kafka.Batch`."""
+
+    def send(  # noqa: D102 - see infra.kafka
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None = None,
+        headers: list[tuple[str, bytes]] | None = None,
+        partition: int = -1,
+    ) -> None: ...
+
+
+class Outbox:
+    """Topic names of one lane in one installation, resolved once."""
+
+    def __init__(self, settings: Settings, lane: str) -> None:
+        self._namespace = settings.namespace
+        self._lane = lane
+        self.events = topics.events(lane).named(settings.namespace)
+        self._outcomes = topics.OUTCOMES.named(settings.namespace)
+        self._deliveries: dict[str, str] = {}
+
+    def _delivery_topic(self, channel: str) -> str:
+        name = self._deliveries.get(channel)
+        if name is None:
+            name = self._deliveries[channel] = topics.deliveries(channel, self._lane).named(self._namespace)
+        return name
+
+    def send(self, batch: Batch, record: Record, partition: int) -> None:
+        """Put one record into the batch, bound for the message's partition. Raises Permanent(too_large)."""
+        if isinstance(record, Event):
+            batch.send(self.events, EVENT.encode(record), record.message_id, None, partition)
+        elif isinstance(record, Delivery):
+            value = DELIVERY.encode(record)
+            batch.send(self._delivery_topic(record.channel), value, record.message_id, None, partition)
+        else:
+            batch.send(self._outcomes, OUTCOME.encode(record), record.app_id.encode())

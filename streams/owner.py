@@ -1,0 +1,273 @@
+"""The shell of one partition that this process owns: catch-up, inbox, writing in order, and the gate of the timers.
+
+Made by `settle` at every assignment and dropped at every revocation. It moves records between Kafka, the partition and
+the disk; it decides nothing. After `drop` it sends nothing and writes nothing any more: the rows stay on disk with the
+offset they belong to.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+from msgspec import Struct
+from prometheus_client import Counter
+
+from infra.clock import Clock
+from infra.kafka import HeldBatch
+from infra.state import Rows, Store
+from infra.worker import Record as LogRecord
+from infra.worker import Worker
+from schemas import topics
+from schemas.codec import EVENT
+from schemas.errors import Permanent, UnavailableError
+from schemas.records import Event
+from streams.consequences import Record
+from streams.fold import MEMORY_MS, Place
+from streams.keys import Keys
+from streams.outbox import Outbox
+from streams.partition import Checkpoint, Partition, Rules, checkpoint_of, clear
+
+CHECKPOINT_AGE_MS: Final = 3 * topics.DAY_MS
+"""Rows that were not written for so long are thrown away and made again from the log."""
+FIRED_AT_ONCE: Final = 500
+"""Due messages looked at in one tick; the next tick follows at once while there are more."""
+ASK_AGAIN_S: Final = 1.0
+
+EVENTS: Final = Counter("settle_events", "events folded, live or while catching up", ["mode"])
+REFUSED: Final = Counter("settle_refused_output", "records that the broker will never take", ["reason"])
+
+log = structlog.get_logger("settle")
+
+Reading = tuple[Place, Event | None]
+"""Where a record stands, and the event in it; None when it holds none."""
+
+
+class Ground(Struct):
+    """What every partition of a process stands on."""
+
+    worker: Worker
+    clock: Clock
+    store: Store
+    outbox: Outbox
+    rules: Rules
+
+
+class Cell(Struct):
+    """Changes of state that wait for the acknowledgement of what was sent with them, and whoever waits for both."""
+
+    rows: Rows
+    done: asyncio.Future[None] | None
+    is_acknowledged: bool = False
+
+
+def read_events(records: Sequence[LogRecord]) -> list[Reading]:
+    """Records of the log as events, None for what cannot be read: the group's delivery makes its dead letter."""
+    return [(Place(record.offset, record.timestamp), _event_or_none(record)) for record in records]
+
+
+def _event_or_none(record: LogRecord) -> Event | None:
+    try:
+        event: Event = EVENT.decode(record.value)
+    except Permanent:
+        return None
+    return event
+
+
+class Owner:
+    """One partition while it is ours; `begin` it once, then `take` what the group delivers and `tick` often."""
+
+    def __init__(self, ground: Ground, keys: Keys, partition: int) -> None:
+        self._ground = ground
+        self._keys = keys
+        self._number = partition
+        self._state = Partition(ground.store, keys, ground.rules, Checkpoint())
+        self._inbox: deque[tuple[list[Reading], asyncio.Future[None]]] = deque()
+        self._cells: deque[Cell] = deque()
+        self._gate: tuple[int, int] | None = None
+        self._is_asking = False
+        self._is_live = False
+        self._is_dropped = False
+
+    # ---- taking over, giving up
+
+    async def begin(self) -> None:
+        """Read the log silently from the state's own offset to its end, then decide on everything touched."""
+        worker, topic = self._ground.worker, self._ground.outbox.events
+        checkpoint = await self._checkpoint()
+        self._state = Partition(self._ground.store, self._keys, self._ground.rules, checkpoint)
+        end = await worker.tail.end_offset(topic, self._number)
+        count = await worker.tail.read(topic, self._number, checkpoint.position, end, self._fold_silently)
+        is_ours = await worker.fence.wait_fresh(lambda: self._is_dropped)
+        if not is_ours:
+            return
+        self._state.position = max(self._state.position, end)
+        log.info("caught up", partition=self._number, start=checkpoint.position, end=end, events=count)
+        self._is_live = True
+        out: list[Record] = []
+        self._state.deliver_again(self._ground.clock.now_ms(), out)
+        self._conclude(out, None)
+        self._drain()
+
+    async def _checkpoint(self) -> Checkpoint:
+        """What is on disk; a fresh start within the memory's reach when that is missing, too old, or not in the log."""
+        tail, topic = self._ground.worker.tail, self._ground.outbox.events
+        now_ms = self._ground.clock.now_ms()
+        first = await tail.begin_offset(topic, self._number)
+        found = checkpoint_of(self._ground.store, self._keys)
+        end = await tail.end_offset(topic, self._number)
+        if found is not None and first <= found.position <= end and now_ms - found.written_at <= CHECKPOINT_AGE_MS:
+            return found
+        if found is not None:
+            log.warning("state thrown away", partition=self._number, position=found.position, first=first, end=end)
+        clear(self._ground.store, self._keys)
+        remembered = await tail.offset_for_time(topic, self._number, now_ms - MEMORY_MS)
+        return Checkpoint(max(first, remembered))
+
+    def _fold_silently(self, records: Sequence[LogRecord]) -> None:
+        if self._is_dropped:
+            return
+        for place, event in read_events(records):
+            self._read(place, event, None)
+        EVENTS.labels("catch_up").inc(len(records))
+        self._ground.store.write(self._state.cut(self._ground.clock.now_ms()))
+        self._state.written()
+
+    def drop(self) -> None:
+        """The partition is not ours any more."""
+        self._is_dropped = True
+        self._is_live = False
+        for _, done in self._inbox:
+            _resolve(done)
+        for cell in self._cells:
+            _resolve(cell.done)
+        self._inbox.clear()
+        self._cells.clear()
+
+    # ---- records of the group
+
+    def take(self, readings: list[Reading]) -> asyncio.Future[None]:
+        """Handle consecutive records; the future is done when their effects are acknowledged and on disk.
+
+        While catching up, and while the heartbeat is too old, they wait. Those that catch-up has read already are not
+        folded again.
+        """
+        done = asyncio.get_running_loop().create_future()
+        if self._is_dropped:
+            done.set_result(None)
+            return done
+        self._inbox.append((readings, done))
+        self._drain()
+        return done
+
+    def _drain(self) -> None:
+        try:
+            self._drain_inbox()
+        except Exception as fault:  # noqa: BLE001 - half folded: only a fresh start from the disk is right
+            self._is_live = False
+            self._ground.worker.task(_fail(fault))
+
+    def _drain_inbox(self) -> None:
+        while self._inbox and self._is_live and self._ground.worker.fence.is_fresh():
+            readings, done = self._inbox.popleft()
+            out: list[Record] = []
+            for place, event in readings:
+                if place.offset >= self._state.position:
+                    self._read(place, event, out)
+                elif event is not None:
+                    self._state.remind(event, out)
+            EVENTS.labels("live").inc(len(readings))
+            self._conclude(out, done)
+
+    def _read(self, place: Place, event: Event | None, out: list[Record] | None) -> None:
+        if event is None:
+            self._state.pass_over(place.offset)
+        else:
+            self._state.read(event, place, out)
+
+    # ---- time
+
+    def tick(self) -> None:
+        """Look at the clock, some fifty times a second."""
+        if not self._is_live or not self._ground.worker.fence.is_fresh():
+            return
+        self._drain()
+        self._pass_gate()
+        now_ms = self._ground.clock.now_ms()
+        if self._state.is_due(min(now_ms, self._state.read_up_to_ms)):
+            self._conclude([], None)
+        elif self._gate is None and not self._is_asking and self._state.is_due(now_ms):
+            self._is_asking = True
+            self._ground.worker.task(self._ask())
+
+    async def _ask(self) -> None:
+        """Where the log ends, asked after the due moment: only when that is read may the timer fire."""
+        asked_ms = self._ground.clock.now_ms()
+        try:
+            end = await self._ground.worker.tail.end_offset(self._ground.outbox.events, self._number)
+        except UnavailableError as problem:
+            log.warning("timers wait for the broker", partition=self._number, detail=problem.detail)
+            await asyncio.sleep(ASK_AGAIN_S)
+        else:
+            self._gate = (asked_ms, end)
+        self._is_asking = False
+        self.tick()
+
+    def _pass_gate(self) -> None:
+        if self._gate is not None and self._state.position >= self._gate[1]:
+            self._state.read_up_to_ms = max(self._state.read_up_to_ms, self._gate[0])
+            self._gate = None
+
+    # ---- effects, in order
+
+    def _conclude(self, out: list[Record], done: asyncio.Future[None] | None) -> None:
+        """Fire, decide, send; the changes of state follow when all of it is acknowledged."""
+        now_ms = self._ground.clock.now_ms()
+        self._pass_gate()
+        if self._state.is_due(min(now_ms, self._state.read_up_to_ms)) and self._state.fire(now_ms, FIRED_AT_ONCE):
+            asyncio.get_running_loop().call_soon(self.tick)
+        self._state.conclude(now_ms, out)
+        batch = self._ground.worker.publisher.held_batch()
+        for record in out:
+            self._send(batch, record)
+        cell = Cell(self._state.cut(now_ms), done)
+        self._cells.append(cell)
+        self._ground.worker.task(self._finish(batch, cell))
+
+    def _send(self, batch: HeldBatch, record: Record) -> None:
+        try:
+            self._ground.outbox.send(batch, record, self._number)
+        except Permanent as refused:  # the message goes on without this record: its timers end it
+            REFUSED.labels(refused.reason).inc()
+            log.warning("output refused", kind=type(record).__name__, reason=refused.reason, detail=refused.detail)
+
+    async def _finish(self, batch: HeldBatch, cell: Cell) -> None:
+        """Let the batch go, wait for its acknowledgement, then write every cell that is next in order."""
+        if self._is_dropped:
+            return
+        for failure in await batch.wait():
+            if not failure.is_permanent:
+                raise UnavailableError(f"publishing to {failure.topic}: {failure.name}", "see the broker's log")
+            REFUSED.labels(failure.reason).inc()
+            log.warning("output refused", topic=failure.topic, reason=failure.reason)
+        cell.is_acknowledged = True
+        while self._cells and self._cells[0].is_acknowledged:
+            first = self._cells.popleft()
+            self._ground.store.write(first.rows)
+            self._state.written()
+            _resolve(first.done)
+
+    def backlog(self) -> dict[tuple[str, str], int]:
+        """How many messages wait for room, by (channel, application)."""
+        return self._state.backlog()
+
+
+def _resolve(done: asyncio.Future[None] | None) -> None:
+    if done is not None and not done.done():
+        done.set_result(None)
+
+
+async def _fail(fault: Exception) -> None:
+    """End the process, as any task beside the agents does that fails."""
+    raise fault

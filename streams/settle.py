@@ -1,0 +1,150 @@
+"""settle: the only decider. One process per lane, owning some partitions of `events.<lane>` and their state on disk.
+
+Started by `medpost run settle LANE`. The shell only: it decodes, hands records to the owner of their partition, and
+keeps assignments, timers and the registry's rates together. What happens next to a message is decided in `fold` and
+`decide`, never here.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+from prometheus_client import Gauge
+
+from infra.clock import SystemClock
+from infra.registry import Registry
+from infra.settings import Settings
+from infra.state import open_free
+from infra.worker import TP, Chunk, Worker
+from schemas.codec import EVENT
+from schemas.errors import Permanent
+from schemas.statuses import LANE_RANK, Lane
+from streams.consequences import Author
+from streams.fold import Place
+from streams.keys import Keys
+from streams.outbox import Outbox
+from streams.owner import Ground, Owner, Reading
+from streams.partition import Rules, Window
+
+HOLD_MS: Final = {Lane.URGENT: 5_000, Lane.NORMAL: 30_000, Lane.BULK: 30_000}
+"""How long a delivery may wait for its claim. The urgent one is shorter than a fail-over on purpose: what a dead sink
+held lapses and is issued again."""
+CHUNK_RECORDS: Final = {Lane.URGENT: 50, Lane.NORMAL: 500, Lane.BULK: 500}
+CHUNKS_IN_FLIGHT: Final = 6
+DEFAULT_RATE_PER_S: Final = 500.0
+"""Of a channel that the registry does not know (yet)."""
+TICK_S: Final = 0.02
+LOCK_WAIT_S: Final = 10.0
+"""A closing predecessor has let go of its disk by then; otherwise it is another process beside this one."""
+
+WAITING: Final = Gauge("settle_waiting", "messages that wait for room on a channel", ["lane", "channel", "app"])
+
+log = structlog.get_logger("settle")
+
+
+def window_of(rate_per_s: float, partitions: int, hold_ms: int) -> int:
+    """Attempts in flight per partition: one second of the channel's rate, well below what a sink can claim in time."""
+    one_second = rate_per_s / partitions
+    quarter_of_hold = rate_per_s * hold_ms / 1000 / 4
+    return max(1, int(min(one_second, quarter_of_hold)))
+
+
+def registry_window(registry: Registry, partitions: int, hold_ms: int) -> Window:
+    """Windows by the registry's rates as they are now."""
+
+    def window(channel: str) -> int:
+        config = registry.snapshot.channels.get(channel)
+        return window_of(config.rate_per_s if config is not None else DEFAULT_RATE_PER_S, partitions, hold_ms)
+
+    return window
+
+
+class Settle:
+    """The owners of this process, by partition."""
+
+    def __init__(self, ground: Ground, lane: Lane) -> None:
+        self._ground = ground
+        self._lane = lane
+        self._owners: dict[int, Owner] = {}
+        self._shown: set[tuple[str, str]] = set()
+
+    async def look(self) -> None:
+        """See the log once before anything is assigned: a missing topic or broker is told at once."""
+        await self._ground.worker.tail.begin_offset(self._ground.outbox.events, 0)
+
+    def assigned(self, places: frozenset[TP]) -> None:
+        """Take over partitions, each beside the group: its records wait for it."""
+        self.revoked(places)
+        for place in places:
+            keys = Keys(LANE_RANK[self._lane], place.partition)
+            owner = self._owners[place.partition] = Owner(self._ground, keys, place.partition)
+            self._ground.worker.task(owner.begin())
+
+    def revoked(self, _places: frozenset[TP]) -> None:
+        """Everything is given back at once, always: the group's protocol is the eager one."""
+        for owner in self._owners.values():
+            owner.drop()
+        self._owners.clear()
+
+    async def settle(self, chunk: Chunk, _out: object) -> asyncio.Future[None] | None:
+        """The agent: decode first, because until then nothing has happened, then hand over.
+
+        Raises Permanent(decode_error) for bytes that are no event. Alone in its chunk such a record is stepped over.
+        """
+        owner = self._owners.get(chunk.tp.partition)
+        if owner is None or chunk.is_stale:
+            return None
+        readings: list[Reading] = []
+        for record in chunk:
+            try:
+                readings.append((Place(record.offset, record.timestamp), EVENT.decode(record.value)))
+            except Permanent:
+                if len(chunk) == 1:
+                    owner.take([(Place(record.offset, record.timestamp), None)])
+                raise
+        return owner.take(readings)
+
+    def tick(self) -> None:
+        """Look at the clock for every partition."""
+        for owner in list(self._owners.values()):
+            owner.tick()
+
+    def show(self) -> None:
+        """Publish the backlog as metrics."""
+        waiting: Counter[tuple[str, str]] = Counter()
+        for owner in self._owners.values():
+            waiting.update(owner.backlog())
+        for channel, app_id in self._shown | waiting.keys():
+            WAITING.labels(self._lane, channel, app_id).set(waiting[channel, app_id])
+        self._shown |= waiting.keys()
+
+
+def run(settings: Settings, lane: str, window: Callable[[str], int] | None = None) -> int:
+    """Settle one lane until told to stop; returns the exit code.
+
+    `window` replaces the registry's rates (benchmarks without a registry).
+    """
+    chosen = Lane(lane)
+    hold_ms = HOLD_MS[chosen]
+    registry = Registry(settings)
+    if window is None:
+        registry.start()
+        window = registry_window(registry, settings.partitions, hold_ms)
+    store = open_free(settings.state_folder / f"settle.{lane}", LOCK_WAIT_S)
+    worker = Worker(settings, "settle", lane)
+    rules = Rules(Author(lane, worker.name), hold_ms, window)
+    outbox = Outbox(settings, lane)
+    settle = Settle(Ground(worker, SystemClock(), store, outbox, rules), chosen)
+    worker.on_assigned(settle.assigned)
+    worker.on_revoked(settle.revoked)
+    worker.agent(outbox.events, settle.settle, max_records=CHUNK_RECORDS[chosen], window=CHUNKS_IN_FLIGHT)
+    worker.on_started(settle.look)
+    worker.every(TICK_S, settle.tick)
+    worker.every(1.0, settle.show)
+    try:
+        return worker.run()
+    finally:
+        registry.close()
+        store.close()
