@@ -1,7 +1,7 @@
-"""Keys: sealing of what is personal, pseudonyms of who is meant, verification of tokens.
+"""Keys: sealing of what is personal, pseudonyms of who is meant.
 
-The only door to jwt and cryptography. Called by intake (seal, pseudonym, verify), sinks (open), the registry and the
-dead-letter commands. It never logs, and its errors never hold what was sealed.
+The only door to cryptography. Called by intake (seal, pseudonym), sinks (open), the registry and the dead-letter
+commands. It never logs, and its errors never hold what was sealed, nor a key.
 
 A sealed value is `version (1) | key id (1) | nonce (12) | ciphertext | tag (16)`, AES-256-GCM. The associated data
 binds it to its place (message id and channel), so that a part cannot be moved to another message.
@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import json
 import os
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -110,13 +111,13 @@ def parse_keyring(text: str) -> Keyring:
     """A keyring from JSON `{purpose: {key id: base64 of 32 bytes}}`; raises UnavailableError when it is not one."""
     try:
         rings = {
-            purpose: Ring(purpose, {int(key_id): base64.b64decode(key) for key_id, key in keys.items()})
+            purpose: Ring(purpose, {int(key_id): base64.b64decode(key, validate=True) for key_id, key in keys.items()})
             for purpose, keys in json.loads(text).items()
         }
-    except (ValueError, AttributeError, TypeError) as problem:
+    except (ValueError, AttributeError, TypeError):
         raise UnavailableError(
             "keyring is not valid JSON of base64 keys", "mend keys.json or MEDPOST_CRYPTO_KEYS"
-        ) from problem
+        ) from None
     return Keyring(rings)
 
 
@@ -128,10 +129,12 @@ def fresh_keys() -> str:
 def _write_fresh(path: Path) -> None:
     """Write new keys so that of several processes starting at once exactly one wins."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(f".{os.getpid()}.tmp")
+    draft = path.with_suffix(f".{secrets.token_hex(8)}.tmp")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as out:
         out.write(fresh_keys())
+        out.flush()
+        os.fsync(out.fileno())
     try:
         os.link(draft, path)
     except FileExistsError:

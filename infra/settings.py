@@ -6,16 +6,18 @@ the environment, the embedded one's address is taken from `$MEDPOST_HOME/run/ser
 
 import json
 import os
+import re
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from msgspec import Struct
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.errors import UnavailableError
 
 HOME_NAME: Final = ".medpost"
+_NAMESPACE: Final = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 
 
 def _default_home() -> Path:
@@ -27,29 +29,54 @@ def _default_home() -> Path:
     return Path.home() / HOME_NAME
 
 
+def _absolute(folder: Path) -> Path:
+    """The folder as any process sees it, wherever that one was started."""
+    return folder.expanduser().absolute()
+
+
+def _bootstrap(text: str) -> str:
+    if any(
+        not host or not port.isdigit() for host, _, port in (one.rpartition(":") for one in text.split(",") if text)
+    ):
+        raise ValueError("must be host:port, or several of them with commas between")
+    return text
+
+
+def _namespace(text: str) -> str:
+    if text and not _NAMESPACE.fullmatch(text):
+        raise ValueError("must be lower case letters and digits, with single dots, dashes or underscores between")
+    return text
+
+
+def _url(text: str) -> str:
+    if text and not text.startswith(("http://", "https://")):
+        raise ValueError("must begin with http:// or https://")
+    return text
+
+
 class Settings(BaseSettings):
     """What a process may be told from outside; every name is `MEDPOST_<NAME>` in the environment."""
 
-    model_config = SettingsConfigDict(env_prefix="MEDPOST_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="MEDPOST_", frozen=True, extra="ignore", env_ignore_empty=True)
 
-    home: Annotated[Path, Field(default_factory=_default_home)]
+    home: Annotated[Path, AfterValidator(_absolute)] = Field(default_factory=_default_home)
     """Folder for the embedded servers' data, state, logs, keys and pid files."""
-    kafka: str = ""
+    kafka: Annotated[str, AfterValidator(_bootstrap)] = ""
     """Bootstrap servers `host:port,…`; empty: the embedded broker."""
-    clickhouse: str = ""
+    clickhouse: Annotated[str, Field(repr=False), AfterValidator(_url)] = ""
     """`http://user:password@host:port/database`; empty: the embedded store, database `medpost`."""
-    namespace: str = ""
+    namespace: Annotated[str, AfterValidator(_namespace)] = ""
     """Put before every topic, group and (with `_`) database name, so that installations can share servers."""
     partitions: Annotated[int, Field(ge=1, le=512)] = 4
     """Count of the co-partitioned topics (events, deliveries, delays); fixed at first provisioning."""
     replication: Annotated[int, Field(ge=1, le=7)] = 1
     """Replicas of every topic; production wants 3 (with min.insync.replicas 2)."""
-    simulators: str = ""
+    simulators: Annotated[str, AfterValidator(_url)] = ""
     """Base URL of the simulated providers; empty: where the embedded ones listen."""
     crypto_keys: SecretStr | None = None
     """Keyring as JSON (see `infra.crypto`); None: `$MEDPOST_HOME/keys.json`, made at first use."""
-    log_level: str = "info"
-    """debug, info, warning or error."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least serious line that is written."""
 
     def topic(self, name: str) -> str:
         """The name on the broker of a topic called `name` in the design."""
@@ -86,7 +113,7 @@ class Endpoints(Struct, frozen=True):
 def load() -> Settings:
     """Settings from the environment; raises UnavailableError naming the variable that is wrong."""
     try:
-        return Settings()  # type: ignore[call-arg]  # `home` has a default factory, which the plugin-less check misses
+        return Settings()
     except ValidationError as problem:
         first = problem.errors()[0]
         name = "MEDPOST_" + "_".join(str(part).upper() for part in first["loc"])
@@ -131,7 +158,7 @@ def _local_servers(settings: Settings) -> dict[str, str]:
         found = json.loads(servers_file(settings).read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    return {key: value for key, value in found.items() if isinstance(value, str)}
+    return {key: value for key, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}
 
 
 def _required(local: dict[str, str], key: str, variable: str) -> str:
@@ -158,5 +185,7 @@ def environment_for(settings: Settings) -> dict[str, str]:
         "MEDPOST_REPLICATION": str(settings.replication),
         "MEDPOST_SIMULATORS": settings.simulators,
         "MEDPOST_LOG_LEVEL": settings.log_level,
+        "MEDPOST_CRYPTO_KEYS": settings.crypto_keys.get_secret_value() if settings.crypto_keys else "",
     }
-    return {**os.environ, **{key: value for key, value in named.items() if value}}
+    others = {key: value for key, value in os.environ.items() if key.upper() not in named}
+    return others | {key: value for key, value in named.items() if value}
