@@ -146,16 +146,17 @@ class Stage:
             )  # fmt: skip
 
 
-def resolve_simulators(snapshot: Snapshot, base_url: str) -> Snapshot:
-    """The same snapshot with `simulators:/path` replaced by the simulators' real address."""
-    channels = {
-        name: structs.replace(
-            config, base_url=f"{base_url.rstrip('/')}/{config.base_url.removeprefix(SIMULATORS).lstrip('/')}"
-        )
-        if config.base_url.startswith(SIMULATORS) and base_url
-        else config
-        for name, config in snapshot.channels.items()
-    }
+def resolved(config: ChannelConfig, simulators_url: str) -> ChannelConfig:
+    """The channel with `simulators:/path` replaced by their address; as it is where that is not known, or not meant."""
+    if not config.base_url.startswith(SIMULATORS) or not simulators_url:
+        return config
+    path = config.base_url.removeprefix(SIMULATORS).lstrip("/")
+    return structs.replace(config, base_url=f"{simulators_url.rstrip('/')}/{path}")
+
+
+def resolve_simulators(snapshot: Snapshot, simulators_url: str) -> Snapshot:
+    """The same snapshot, each channel resolved."""
+    channels = {name: resolved(config, simulators_url) for name, config in snapshot.channels.items()}
     return structs.replace(snapshot, channels=MappingProxyType(channels))
 
 

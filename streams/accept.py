@@ -6,7 +6,7 @@ between two records but compiled templates and verified tokens of its registry v
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
 import msgspec
@@ -17,7 +17,7 @@ from infra.registry import Snapshot
 from infra.tokens import Verifier
 from schemas import ids
 from schemas.codec import CONTENT, MESSAGE
-from schemas.configuration import AppConfig, MessageType, TypeChannel
+from schemas.configuration import Address, TypeChannel
 from schemas.errors import Permanent, Reason
 from schemas.records import NO_KEY, Event, Message, Plan, PlanChannel
 from schemas.statuses import Lane, Stage, Status
@@ -25,7 +25,7 @@ from streams.authenticate import authenticate, authorise
 from streams.prioritise import lane_of, lifetime
 from streams.render import Renderer, values_of
 from streams.resolve import Directory, Resolved, resolve
-from streams.route import check_choice, skip_of, start
+from streams.route import Routed, route, start
 
 MAX_REFERENCE_CHARS: Final = 256
 _NAME: Final = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
@@ -108,14 +108,12 @@ class Desk:
     def plan(self, message: Message, message_id: bytes, accepted_at: int) -> tuple[Plan, Resolved]:
         """The whole decision about a message whose sender is known; raises Permanent with the reason of a refusal."""
         app, kind = authorise(message, self.snapshot)
-        check_choice(message, kind)
         _check_reference(message)
         send_at, expires_at = lifetime(message, kind, accepted_at)
         values = values_of(message, kind)
         resolved = resolve(message, self._directory, self._rings.pseudonym)
-        channels = [
-            self._channel(entry, (message, message_id), (app, kind), values, resolved) for entry in kind.channels
-        ]
+        routed = route(message, (app, kind), self.snapshot.channels, resolved.addresses)
+        at = (message_id, kind.type)
         plan = Plan(
             reference=message.reference,
             digest=digest_of(message, self._rings.pseudonym),
@@ -125,26 +123,21 @@ class Desk:
             supersedes=_superseded(message),
             on_unknown=kind.on_unknown,
             on_channel_down=kind.on_channel_down,
-            channels=channels,
+            channels=[self._channel(each, at, values, resolved.addresses) for each in routed],
         )
         return plan, resolved
 
     def _channel(
-        self,
-        entry: TypeChannel,
-        of: tuple[Message, bytes],
-        policy: tuple[AppConfig, MessageType],
-        values: dict[str, str],
-        resolved: Resolved,
+        self, routed: Routed, at: tuple[bytes, str], values: dict[str, str], addresses: Mapping[str, Address]
     ) -> PlanChannel:
-        """One channel of the plan: sealed address and text, or the reason why it is skipped."""
-        (message, message_id), (app, kind) = of, policy
-        address = resolved.addresses.get(entry.channel)
-        skip = skip_of(entry, message, app, self.snapshot.channels, address)
-        if skip or entry.template is None or address is None:
-            return _skipped(entry, skip)
+        """One channel of the plan: sealed address and text, or the reason why it is skipped. `at`: message id, type."""
+        entry, template = routed.entry, routed.entry.template
+        if routed.skip or template is None:
+            return _skipped(entry, routed.skip)
+        message_id, kind = at
+        address = addresses[entry.channel].value
         try:
-            content = self._renderer.render((kind.type, entry.channel), entry.template, values, address.value)
+            content = self._renderer.render((kind, entry.channel), template, values, address)
         except Permanent as refusal:
             if refusal.reason == Reason.MISSING_PARAMETER:
                 raise
@@ -155,9 +148,9 @@ class Desk:
             weight=entry.weight,
             success=entry.success,
             timeout_ms=entry.timeout_ms,
-            template_version=entry.template.version,
+            template_version=template.version,
             text_hash=rings.pseudonym.digest("text", content.title, content.text),
-            address_hash=rings.pseudonym.digest("address", entry.channel, address.value),
+            address_hash=rings.pseudonym.digest("address", entry.channel, address),
             sealed=rings.parts.seal(CONTENT.encode(content), crypto.part_place(message_id, entry.channel)),
         )
 
@@ -173,8 +166,8 @@ class Desk:
             app_id=message.app_id,
             type=message.type,
             lane=lane_of(message, self.snapshot.types[message.type]),
-            latency_ms=now_ms - accepted_at,
-            lateness_ms=now_ms - accepted_at,
+            latency_ms=max(0, now_ms - accepted_at),
+            lateness_ms=max(0, now_ms - accepted_at),
             recipient_key=resolved.recipient_key,
             template_version=first[0].template_version if first else 0,
             config_version=self.snapshot.version,
@@ -193,8 +186,8 @@ class Desk:
             accepted_at=accepted_at,
             app_id=message.app_id if _NAME.fullmatch(message.app_id) else "",
             type=message.type if _NAME.fullmatch(message.type) else "",
-            latency_ms=now_ms - accepted_at,
-            lateness_ms=now_ms - accepted_at,
+            latency_ms=max(0, now_ms - accepted_at),
+            lateness_ms=max(0, now_ms - accepted_at),
             recipient_key=crypto.recipient_key(self._rings.pseudonym, asked.id_type, asked.id_value)
             if asked is not None and asked.id_value
             else NO_KEY,

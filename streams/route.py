@@ -7,6 +7,8 @@ Pure. It never reads the registry itself, and never judges what a provider answe
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeVar
 
+from msgspec import Struct
+
 from schemas.configuration import ENABLED, Address, AppConfig, ChannelConfig, MessageType, TypeChannel
 from schemas.errors import Permanent, Reason
 from schemas.records import Message
@@ -24,6 +26,18 @@ class Weighted(Protocol):
 
 
 W = TypeVar("W", bound=Weighted)
+
+
+class Routed(Struct, frozen=True):
+    """One channel of a type's policy for one message, and why it is skipped ("": it is not)."""
+
+    entry: TypeChannel
+    skip: str = ""
+
+    @property
+    def weight(self) -> float:
+        """The policy's weight."""
+        return self.entry.weight
 
 
 def order(channels: Sequence[W], threshold: float) -> tuple[list[W], list[W]]:
@@ -44,21 +58,36 @@ def start(channels: Sequence[W], threshold: float) -> list[W]:
     return always or fallbacks[:1]
 
 
-def check_choice(message: Message, kind: MessageType) -> None:
-    """Refuse a sender's choice of channels that would widen the policy: Permanent(channel_not_granted)."""
+def route(
+    message: Message,
+    policy: tuple[AppConfig, MessageType],
+    channels: Mapping[str, ChannelConfig],
+    addresses: Mapping[str, Address],
+) -> list[Routed]:
+    """Every channel of the type's policy, in its order, with the reason why it is skipped where it is.
+
+    `policy` is the sending application and the type. Raises Permanent(channel_not_granted) for a choice of channels
+    that would widen the policy.
+    """
+    app, kind = policy
     if message.channels and not {entry.channel for entry in kind.channels}.issuperset(message.channels):
         raise Permanent(Reason.CHANNEL_NOT_GRANTED, f"channels names one that type {kind.type} does not use")
+    return [
+        Routed(entry, _skip_of(entry, message, app, channels.get(entry.channel)) or _unreachable(entry, addresses))
+        for entry in kind.channels
+    ]
 
 
-def skip_of(
-    entry: TypeChannel, message: Message, app: AppConfig, channels: Mapping[str, ChannelConfig], address: Address | None
-) -> str:
-    """Why this channel cannot be used for this message, as a reason's word; "" when it can."""
-    config = channels.get(entry.channel)
+def _skip_of(entry: TypeChannel, message: Message, app: AppConfig, config: ChannelConfig | None) -> str:
+    """Why this channel cannot be used, whoever the recipient is, as a reason's word; "" when it can."""
     if message.channels and entry.channel not in message.channels:
         return Reason.CANCELLED_BY_SENDER
     if not is_granted(app.channels, entry.channel):
         return Reason.CHANNEL_NOT_GRANTED
     if config is None or config.status != ENABLED or entry.template is None:
         return Reason.CONFIG_MISSING
-    return obstacle(address)
+    return ""
+
+
+def _unreachable(entry: TypeChannel, addresses: Mapping[str, Address]) -> str:
+    return obstacle(addresses.get(entry.channel))

@@ -1,0 +1,194 @@
+"""`medpost registry apply | diff | show`: the configuration of an installation, from files to every process.
+
+Checks files as a whole before anything is written, says what would change, and never shows a secret or an address.
+"""
+
+import getpass
+import sys
+from collections.abc import Collection
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+
+from console import words
+from console.listing import Format, FormatOption, show
+from infra import settings as settings_module
+from infra.clock import SystemClock
+from infra.crypto import load_keyring
+from infra.registry import resolved
+from infra.registry_changes import ADDED, CHANGED, Change, Current, Writer, changes, read_current
+from infra.registry_files import Wanted, load
+from infra.registry_forms import ChannelForm
+from infra.registry_problems import BadFilesError
+from infra.registry_rules import Checks
+from infra.settings import Settings
+from sinks import catalogue
+from streams.render import variables_in
+
+app = typer.Typer(help="配置登记：应用、消息类型、渠道、收件人。", no_args_is_help=True)
+
+KINDS: Final = {"apps": "应用", "types": "消息类型", "channels": "渠道", "recipients": "收件人"}
+SIGNS: Final = {ADDED: ("+", "green"), CHANGED: ("~", "yellow")}
+ANYWHERE: Final = "http://127.0.0.1"
+"""Stands for the simulators while a channel's settings are checked and none are up."""
+LISTED: Final = 20
+"""Objects of one kind that `diff` names; the others are counted."""
+
+Place = Annotated[Path | None, typer.Argument(help="一个 .yaml 文件，或含有 .yaml 的目录")]
+Sample = Annotated[bool, typer.Option("--sample", help="使用自带的示例医院（虚构）")]
+Deletes = Annotated[bool, typer.Option("--delete", help="删除文件中所涉种类里未写出的对象")]
+
+
+def sample_folder() -> Path:
+    """Where the sample hospital's registry files are."""
+    return Path(str(resources.files("console"))) / "sample" / "registry"
+
+
+def checks(simulators_url: str) -> Checks:
+    """The questions that only the pillars can answer, asked of them."""
+    known = catalogue.discover()
+
+    def levels_of(channel: str, provider: str) -> Collection[str]:
+        return known.find(channel, provider).capability.levels
+
+    def settings_of(form: ChannelForm) -> None:
+        known.check(resolved(form.record(b""), simulators_url or ANYWHERE), form.secrets)
+
+    return Checks(variables_in, levels_of, settings_of)
+
+
+def wanted_from(place: Path, current: Current, settings: Settings) -> Wanted:
+    """The files' objects, checked against each other and against the registry; raises BadFilesError."""
+    return load(place, current.snapshot, checks(settings_module.simulators_endpoint(settings)))
+
+
+def apply_place(
+    settings: Settings, place: Path, *, deletes: bool = False, author: str = ""
+) -> tuple[int, list[Change]]:
+    """Apply files to the registry: (version in force, changes written). Raises BadFilesError, UnavailableError."""
+    keyring = load_keyring(settings)
+    current = read_current(settings, keyring)
+    wanted = wanted_from(place, current, settings)
+    found = changes(current, wanted, keyring, deletes=deletes)
+    writer = Writer(settings, keyring)
+    try:
+        applied = writer.apply(current, wanted, found, author or getpass.getuser(), SystemClock().now_ms())
+    finally:
+        writer.close()
+    return applied.version, found
+
+
+@app.command("apply", help="校验文件并整体生效：全部有效才写入，一秒内各进程同时切换。")
+def apply_(place: Place = None, sample: Sample = False, delete: Deletes = False) -> int:
+    """Check the files and put them into effect as a whole."""
+    try:
+        version, found = apply_place(settings_module.load(), _place(place, sample), deletes=delete)
+    except BadFilesError as refused:
+        return _refuse(refused)
+    if not found:
+        typer.echo(f"没有变化，仍为版本 {version}。")
+        return 0
+    counted = "，".join(f"{KINDS[kind]} {count}" for kind, count in _counts(found).items())
+    typer.echo(f"✓ 版本 {version} 已生效：{counted}。")
+    return 0
+
+
+@app.command("diff", help="说明应用这些文件会改变什么，不写入任何内容；退出码 1 表示有变化。")
+def diff(place: Place = None, sample: Sample = False, delete: Deletes = False) -> int:
+    """Say what an apply would change; the exit code is 1 when it would."""
+    settings = settings_module.load()
+    keyring = load_keyring(settings)
+    current = read_current(settings, keyring)
+    try:
+        wanted = wanted_from(_place(place, sample), current, settings)
+    except BadFilesError as refused:
+        return _refuse(refused)
+    found = changes(current, wanted, keyring, deletes=delete)
+    _print_changes(found)
+    return 1 if found else 0
+
+
+@app.command("show", help="显示当前生效的版本与各类对象；不显示密钥与地址。")
+def show_(form: FormatOption = Format.TABLE) -> int:
+    """Show the version in force and its objects."""
+    settings = settings_module.load()
+    keyring = load_keyring(settings)
+    current = read_current(settings, keyring)
+    if current.snapshot.version == 0:
+        typer.echo("登记为空：运行 `medpost registry apply --sample` 或给出自己的文件。", err=True)
+        return 1
+    if form is Format.TABLE:
+        snapshot = current.snapshot
+        typer.echo(f"版本 {snapshot.version} · {words.moment(snapshot.at)} · {snapshot.author}")
+    show(_rows(current), {"kind": "种类", "id": "标识", "name": "名称", "status": "状态", "policy": "要点"}, form)
+    return 0
+
+
+def _place(place: Path | None, sample: bool) -> Path:
+    if sample == (place is not None):
+        raise typer.BadParameter("给出 PATH 或 --sample 之一", param_hint="PATH")
+    return sample_folder() if place is None else place
+
+
+def _refuse(refused: BadFilesError) -> int:
+    for problem in refused.problems:
+        typer.secho(f"✗ {problem}", fg=typer.colors.RED, err=True)
+    typer.secho(f"共 {len(refused.problems)} 处问题，什么也没有写入。", err=True)
+    return 1
+
+
+def _counts(found: list[Change]) -> dict[str, int]:
+    return {kind: count for kind in KINDS if (count := sum(change.kind == kind for change in found))}
+
+
+def _print_changes(found: list[Change]) -> None:
+    if not found:
+        typer.echo("没有变化。")
+    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    for kind, name in KINDS.items():
+        of_kind = [change for change in found if change.kind == kind]
+        for change in of_kind[:LISTED]:
+            sign, colour = SIGNS.get(change.action, ("-", "red"))
+            console.print(f"{sign} {name} {change.object_id}", style=colour, markup=False)
+            for member, before, after in change.what:
+                console.print(f"    {member}: {before} → {after}", markup=False)
+        if len(of_kind) > LISTED:
+            console.print(f"  …… 另有 {len(of_kind) - LISTED} 个{name}", markup=False)
+
+
+def _rows(current: Current) -> list[dict[str, object]]:
+    snapshot = current.snapshot
+    rows: list[dict[str, object]] = [
+        {"kind": "应用", "id": app.app_id, "name": app.name, "status": app.status, "policy": "、".join(app.types)}
+        for app in snapshot.apps.values()
+    ]
+    rows += [
+        {
+            "kind": "消息类型",
+            "id": kind.type,
+            "name": kind.name,
+            "status": kind.status,
+            "policy": f"{words.of_lane(kind.lane)} · 阈值 {kind.threshold:g} · "
+            + "、".join(f"{entry.channel} {entry.weight:g}" for entry in kind.channels),
+        }
+        for kind in snapshot.types.values()
+    ]
+    rows += [
+        {
+            "kind": "渠道",
+            "id": config.channel,
+            "name": config.provider,
+            "status": config.status,
+            "policy": f"{config.rate_per_s:g}/s · {config.base_url}",
+        }
+        for config in snapshot.channels.values()
+    ]
+    return [*rows, {"kind": "收件人", "id": f"共 {len(current.recipients)} 人", "name": "", "status": "", "policy": ""}]
+
+
+def register(main: typer.Typer) -> None:
+    """Add `medpost registry`."""
+    main.add_typer(app, name="registry")

@@ -1,0 +1,126 @@
+"""Intake's shell: reads one lane of messages, lets the pure steps answer each, appends exactly one event per record.
+
+Run as `medpost run intake LANE`; stateless but for its copy of the recipient directory. It decides nothing itself.
+Bytes that are no message raise, so that the worker buries them. Until the registry and the directory are read to
+their ends it answers nobody: it waits.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable
+from typing import Final
+
+import structlog
+from prometheus_client import Counter as Metric
+
+from infra.clock import Clock, SystemClock
+from infra.crypto import Keyring, load_keyring
+from infra.directory import RecipientDirectory
+from infra.kafka import Batch
+from infra.registry import Registry, key_place
+from infra.settings import Settings
+from infra.tokens import Verifier
+from infra.worker import Chunk, Worker
+from schemas import topics
+from schemas.codec import EVENT
+from schemas.configuration import AppKey
+from schemas.errors import Permanent, UnavailableError
+from schemas.statuses import LANE_RANK, LANES, Lane
+from streams.accept import Desk, Rings
+
+log = structlog.get_logger(__name__)
+
+CHUNK_RECORDS: Final = {Lane.URGENT: 50, Lane.NORMAL: 500, Lane.BULK: 500}
+"""About 5 ms of work in the urgent lane, 60 ms elsewhere."""
+WAIT_S: Final = 0.05
+
+ANSWERS: Final = Metric("medpost_intake_answers_total", "messages answered, by reason of refusal", ["lane", "reason"])
+LOWERED: Final = Metric(
+    "medpost_intake_lane_lowered_total", "messages sent into a lane above their own, answered in their own", ["lane"]
+)
+
+
+class Intake:
+    """Answers the chunks of one lane; takes a new registry version between two chunks."""
+
+    def __init__(self, settings: Settings, lane: Lane, name: str, keyring: Keyring, clock: Clock) -> None:
+        self._lane = lane
+        self._name = name
+        self._keyring = keyring
+        self._clock = clock
+        self._rings = Rings(keyring.ring("parts"), keyring.ring("pseudonym"))
+        self._topics = {str(each): settings.topic(topics.events(each).name) for each in LANES}
+        self.registry = Registry(settings)
+        self.directory = RecipientDirectory(settings, keyring, lane)
+        self._desk: Desk | None = None
+
+    def start(self) -> None:
+        """Begin to follow the registry and the directory."""
+        self.registry.start()
+        self.directory.start()
+
+    def close(self) -> None:
+        """Stop following."""
+        self.registry.close()
+        self.directory.close()
+
+    def is_ready(self) -> bool:
+        """Everything that decides has been read to its end."""
+        return self.desk() is not None
+
+    def desk(self) -> Desk | None:
+        """The desk of the newest version whose recipients are all folded; None while there is none."""
+        snapshot = self.registry.snapshot
+        if self._desk is not None and snapshot is self._desk.snapshot:
+            return self._desk
+        if self.registry.is_ready and self.directory.is_ready and self.directory.offset >= snapshot.recipients_end:
+            verifier = Verifier(snapshot.apps, self._open_key)
+            self._desk = Desk(snapshot, verifier, self.directory, self._rings, self._name)
+            log.info("answering by version", version=snapshot.version, lane=self._lane)
+        return self._desk
+
+    def _open_key(self, app_id: str, key: AppKey) -> bytes:
+        try:
+            return self._keyring.ring("registry").open(key.sealed, key_place(app_id, key.key_id))
+        except Permanent as problem:  # not the message's fault: nobody is refused for it
+            raise UnavailableError(
+                f"key {key.key_id} of {app_id} cannot be opened",
+                "give this process the registry's keys, or apply again",
+            ) from problem
+
+    async def take(self, chunk: Chunk, out: Batch) -> Awaitable[object] | None:
+        """One event per record; raises Permanent(decode_error) for a record that is no message."""
+        desk = await self._desk_in_time(chunk)
+        counted: Counter[tuple[str, str]] = Counter()
+        for record in chunk:
+            event = desk.answer(record, self._lane, self._clock.now_ms())
+            out.send(self._topics[event.lane], EVENT.encode(event), event.message_id)
+            counted[event.lane, event.reason] += 1
+        self._count(counted)
+        return None
+
+    async def _desk_in_time(self, chunk: Chunk) -> Desk:
+        while (desk := self.desk()) is None:
+            if chunk.is_stale:
+                raise UnavailableError("intake is not ready yet", "run `medpost registry apply`")
+            await asyncio.sleep(WAIT_S)
+        return desk
+
+    def _count(self, counted: Counter[tuple[str, str]]) -> None:
+        for (lane, reason), count in counted.items():
+            ANSWERS.labels(lane, reason or "accepted").inc(count)
+            if LANE_RANK[Lane(lane)] > LANE_RANK[self._lane]:
+                LOWERED.labels(self._lane).inc(count)
+
+
+def run(settings: Settings, lane: str) -> int:
+    """Serve one lane until told to stop; the exit code."""
+    worker = Worker(settings, "intake", lane)
+    intake = Intake(settings, Lane(lane), worker.name, load_keyring(settings), SystemClock())
+    intake.start()
+    worker.ready_when(intake.is_ready, "the registry and the recipients")
+    worker.agent(settings.topic(topics.messages(lane).name), intake.take, max_records=CHUNK_RECORDS[Lane(lane)])
+    try:
+        return worker.run()
+    finally:
+        intake.close()
