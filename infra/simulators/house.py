@@ -1,0 +1,124 @@
+"""All simulated providers under one roof: examines each call, decides its fate, keeps it, and names the answer.
+
+Called by the server for every request, and by the admin routes. Everything it knows is in the journal, so a new house
+over the same file is the same house. Never waits: hanging and cutting are the server's doing.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from msgspec import Struct, convert, structs
+
+from infra.simulators.aliyun import Aliyun
+from infra.simulators.exchange import Action, Call, Letter, Provider, Refusal, Reply
+from infra.simulators.inbox import REFUSED, REPEATED, TAKEN, Entry, Inbox, Journal
+from infra.simulators.script import Script, Scripts
+from infra.simulators.standard import Standard
+
+PROVIDERS: Final[Mapping[str, Callable[[], Provider]]] = {"aliyun": Aliyun, "webhook": Standard}
+"""Providers by the first part of their path."""
+SECOND_MS: Final = 1_000
+REFUSING: Final = frozenset({"code", "throttle", "ceiling"})
+UNSCRIPTED: Final = frozenset({"examine", "ceiling"})
+"""Actions of calls that were over before any script was asked."""
+
+
+class Fate(Struct, frozen=True):
+    """The reply that a call gets, and what happens instead or before: see `Action`."""
+
+    reply: Reply
+    action: Action = Action()
+
+
+class House:
+    """The providers, their scripts and limits, and what they received."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self.inbox: Final = Inbox()
+        self.scripts: Final = Scripts()
+        self._by_path = {path: provider() for path, provider in PROVIDERS.items()}
+        self._by_name = {provider.name: provider for provider in self._by_path.values()}
+        self._ceilings: dict[str, int] = {}
+        self._recent: dict[str, deque[int]] = {}
+        for kind, told in journal.facts():
+            self._apply(kind, told)
+
+    # -- what is told from outside
+
+    def tell(self, kind: str, told: dict[str, Any]) -> None:
+        """Set an account, a template, a script, a limit, or reset; raises ValueError for what cannot be."""
+        self._apply(kind, told)
+        self._journal.append(kind, told)
+
+    def _apply(self, kind: str, told: dict[str, Any]) -> None:
+        if kind == "call":
+            self._live_again(convert(told, Entry))
+        elif kind == "script":
+            script = convert(told, Script)
+            self._known(script.provider)
+            self.scripts.lay(script)
+        elif kind == "limits":
+            self._ceilings[self._known(str(told.get("provider"))).name] = int(told["rate_per_s"])
+        elif kind == "reset":
+            self.inbox.clear()
+            self.scripts.clear()
+        else:
+            self._known(str(told.get("provider"))).configure(kind, told)
+
+    def _live_again(self, entry: Entry) -> None:
+        """A call from the journal: counted, and what it used up of the scripts is used up again."""
+        self.inbox.add(entry)
+        if entry.action not in UNSCRIPTED and entry.outcome != REPEATED:
+            self.scripts.action_for(self._by_name[entry.provider], entry.recipient, entry.key)
+
+    def _known(self, name: str) -> Provider:
+        if name == "*":
+            return next(iter(self._by_name.values()))
+        if name not in self._by_name:
+            raise ValueError(f"no provider {name!r} (known: {', '.join(self._by_name)})")
+        return self._by_name[name]
+
+    # -- what comes in
+
+    def receive(self, path: str, call: Call) -> Fate:
+        """The fate of one call to the provider behind `path`; it is kept when this returns."""
+        provider = self._by_path[path]
+        found = provider.examine(call)
+        if isinstance(found, Refusal):
+            self._keep(provider, call.at_ms, REFUSED, "examine", structs.asdict(found))
+            return Fate(provider.refuse(found.code))
+        if provider.is_idempotent and self.inbox.was_taken(provider.name, found.key):
+            seq = self._keep(provider, call.at_ms, REPEATED, "ok", structs.asdict(found))
+            return Fate(provider.accept(found, seq))
+        return self._by_script(provider, call.at_ms, found)
+
+    def _by_script(self, provider: Provider, at_ms: int, letter: Letter) -> Fate:
+        """The fate of a letter that the provider would take."""
+        action = self._ceiling(provider, at_ms) or self.scripts.action_for(provider, letter.recipient, letter.key)
+        told = structs.asdict(letter)
+        if action.kind in REFUSING:
+            self._keep(provider, at_ms, REFUSED, action.kind, {**told, "code": action.code or action.kind})
+            return Fate(provider.refuse(action.code) if action.code else provider.throttle())
+        seq = self._keep(provider, at_ms, TAKEN, action.kind, told)
+        return Fate(provider.accept(letter, seq), action)
+
+    def _ceiling(self, provider: Provider, at_ms: int) -> Action | None:
+        """A refusal when the account's rate is used up."""
+        ceiling = self._ceilings.get(provider.name)
+        if ceiling is None:
+            return None
+        recent = self._recent.setdefault(provider.name, deque())
+        while recent and recent[0] <= at_ms - SECOND_MS:
+            recent.popleft()
+        if len(recent) >= ceiling:
+            return Action("ceiling")
+        recent.append(at_ms)
+        return None
+
+    def _keep(self, provider: Provider, at_ms: int, outcome: str, action: str, told: dict[str, Any]) -> int:
+        entry = Entry(self.inbox.next_seq, at_ms, provider.name, provider.channel, outcome, action, **told)
+        self._journal.append("call", structs.asdict(entry))
+        self.inbox.add(entry)
+        return entry.seq

@@ -1,0 +1,186 @@
+"""The simulated providers as one HTTP server on the loopback, with admin routes under `/sim`.
+
+Started by the supervisor (`medpost run simulators`), by tests, or alone: `python -m infra.simulators.server --port N`.
+It can hang, cut the socket after reading, answer garbage or slowly, as scripts or magic recipients say.
+"""
+
+import argparse
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from infra import settings as settings_module
+from infra.local.ports import LOOPBACK
+from infra.settings import Settings
+from infra.simulators.exchange import Call, Reply
+from infra.simulators.house import PROVIDERS, House
+from infra.simulators.inbox import TAKEN, Journal
+from schemas.errors import UnavailableError
+
+HANG_S: Final = 30.0
+GARBAGE: Final = b"\x00\xff<html>{not an answer"
+PAGE: Final = 1_000
+FILTERS: Final = ("channel", "provider", "recipient", "key", "message_id", "outcome")
+TELLABLE: Final = ("accounts", "templates", "script", "limits", "reset")
+
+
+def journal_path(settings: Settings) -> Path:
+    """Where the simulators keep what they received."""
+    return settings.home / "simulators" / "journal.jsonl"
+
+
+def build(house: House) -> web.Application:
+    """The application over a house."""
+    app = web.Application()
+    for path in PROVIDERS:
+        app.router.add_route("*", f"/{path}{{rest:(/.*)?}}", _vendor(house, path))
+    app.router.add_get("/ping", _ping)
+    app.router.add_get("/sim/messages", _messages(house))
+    app.router.add_get("/sim/counts", _counts(house))
+    for kind in TELLABLE:
+        app.router.add_post(f"/sim/{kind}", _tell(house, kind))
+    return app
+
+
+Handling = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def _vendor(house: House, path: str) -> Handling:
+    """Requests to one provider."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        fate = house.receive(path, await _call_of(request))
+        kind = fate.action.kind
+        if kind in ("hang", "slow"):
+            await asyncio.sleep(fate.action.ms / 1000 if fate.action.ms else HANG_S)
+        if kind in ("hang", "cut") and request.transport is not None:
+            request.transport.abort()
+        if kind == "garbage":
+            return web.Response(status=200, body=GARBAGE)
+        return _response(fate.reply)
+
+    return handle
+
+
+async def _call_of(request: web.Request) -> Call:
+    raw = request.rel_url
+    return Call(
+        request.method,
+        raw.raw_path,
+        raw.raw_query_string,
+        {name.lower(): value for name, value in request.headers.items()},
+        await request.read(),
+        time.time_ns() // 1_000_000,
+    )
+
+
+def _response(reply: Reply) -> web.Response:
+    return web.Response(status=reply.status, body=reply.body, headers=dict(reply.headers))
+
+
+async def _ping(_: web.Request) -> web.Response:
+    return web.Response(text="Ok.\n")
+
+
+def _messages(house: House) -> Handling:
+    """`GET /sim/messages?channel=&recipient=&since=&after=&limit=`: what was taken (`outcome=all` for all)."""
+
+    async def handle(request: web.Request) -> web.Response:
+        asked = request.query
+        wanted = {name: asked[name] for name in FILTERS if asked.get(name)}
+        wanted.setdefault("outcome", TAKEN)
+        if wanted["outcome"] == "all":
+            del wanted["outcome"]
+        try:
+            since, after, limit = (int(asked.get(*pair)) for pair in (("since", 0), ("after", 0), ("limit", PAGE)))
+        except ValueError:
+            return web.json_response({"error": "since, after and limit are numbers"}, status=400)
+        found = house.inbox.find(wanted, since, after, limit)
+        return web.json_response({"messages": found, "next": found[-1]["seq"] if found else after})
+
+    return handle
+
+
+def _counts(house: House) -> Handling:
+    """`GET /sim/counts`."""
+
+    async def handle(_: web.Request) -> web.Response:
+        return web.json_response(house.inbox.counts())
+
+    return handle
+
+
+def _tell(house: House, kind: str) -> Handling:
+    """`POST /sim/<kind>` with one JSON object, or a list of them."""
+
+    async def handle(request: web.Request) -> web.Response:
+        try:
+            told: Any = await request.json() if request.can_read_body else {}
+            for one in told if isinstance(told, list) else [told]:
+                house.tell(kind, one)
+        except (ValueError, KeyError, TypeError, AttributeError) as problem:
+            return web.json_response({"error": f"{kind}: {problem}"}, status=400)
+        return web.json_response({"ok": True})
+
+    return handle
+
+
+async def serve(journal: Path, port: int, on_listening: Callable[[int], None], stopping: asyncio.Event) -> None:
+    """Listen on 127.0.0.1 until `stopping`; port 0 takes a free one, which is told to `on_listening`.
+
+    Raises UnavailableError when the port is taken or the journal cannot be written.
+    """
+    try:
+        book = Journal(journal)
+    except OSError as problem:
+        raise UnavailableError(f"{journal}: {problem.strerror}", "make MEDPOST_HOME writable") from problem
+    runner = web.AppRunner(build(House(book)), access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, LOOPBACK, port, backlog=1024).start()
+    except OSError as problem:
+        await runner.cleanup()
+        raise UnavailableError(f"port {port}: {problem.strerror}", "stop what listens there") from problem
+    on_listening(int(runner.addresses[0][1]))
+    await stopping.wait()
+    await runner.cleanup()
+    book.close()
+
+
+def run(settings: Settings, port: int | None = None) -> int:
+    """Serve until SIGTERM or SIGINT; blocks. Without `port` that of MEDPOST_SIMULATORS; 0 takes a free one."""
+    wanted = (urlsplit(settings.simulators).port or 0) if port is None else port
+    asyncio.run(_until_signalled(journal_path(settings), wanted))
+    return 0
+
+
+async def _until_signalled(journal: Path, port: int) -> None:
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    await serve(journal, port, _announce, stopping)
+
+
+def _announce(port: int) -> None:
+    print(f"simulators listening on http://{LOOPBACK}:{port}", flush=True)  # noqa: T201 - the line its starter reads
+
+
+def main() -> None:
+    """The command line: `--port N` (0: a free one)."""
+    parser = argparse.ArgumentParser(prog="infra.simulators.server", description="Simulated message providers.")
+    parser.add_argument("--port", type=int, default=None)
+    try:
+        sys.exit(run(settings_module.load(), parser.parse_args().port))
+    except UnavailableError as problem:
+        sys.exit(f"{problem.detail}; {problem.remedy}")
+
+
+if __name__ == "__main__":
+    main()
