@@ -10,11 +10,12 @@ from typing import Annotated, Final
 
 import typer
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-WIDE: Final = 160
-"""Columns of a table that is not shown on a terminal: nothing is cut in a file or pipe."""
+UNBOUNDED: Final = 1_000_000
+"""More columns than any table has."""
 
 
 class Format(StrEnum):
@@ -55,8 +56,8 @@ def _table(rows: Sequence[Mapping[str, object]], headings: Mapping[str, str], *,
     for row in rows:
         table.add_row(*(Text(_cell(row.get(name))) for name in headings))
     console = Console()
-    if not console.is_terminal:
-        console.width = max(WIDE, console.measure(table).maximum)
+    if not console.is_terminal:  # nothing is cut or folded in a file or pipe
+        console.width = Measurement.get(console, console.options.update_width(UNBOUNDED), table).maximum
     console.print(table)
 
 

@@ -1,0 +1,44 @@
+import pytest
+
+from console.sentences import told
+from schemas.statuses import Stage
+from tests.answers import event
+
+
+@pytest.mark.parametrize("stage", list(Stage))
+def test_every_stage_is_told_in_chinese(stage: Stage) -> None:
+    """Also when hardly anything is known of the event."""
+    sentence = told(event(stage, channel="sms"))
+    assert not sentence.isascii()
+    assert "{" not in sentence
+    assert "None" not in sentence
+
+
+def test_an_unknown_stage_is_told_by_its_own_word() -> None:
+    """A newer writer may say what this reader does not know."""
+    assert told(event("teleported")) == "teleported"
+
+
+def test_taken_by_the_provider_is_not_told_as_delivered() -> None:
+    """Only a receipt proves delivery."""
+    taken = told(event(Stage.OUTCOME, status="accepted", provider="aliyun", provider_message_id="B17"))
+    assert taken == "渠道商 aliyun 已接收，流水号 B17"
+    assert "已送达" in told(event(Stage.RECEIPT, status="delivered", channel="sms"))
+
+
+def test_a_failure_names_the_reason_and_the_providers_code() -> None:
+    """Both are needed at three in the morning."""
+    failed = event(Stage.OUTCOME, status="failed", provider="aliyun", reason="rate_limited", provider_code="isv.X")
+    assert told(failed) == "渠道商 aliyun 未接收：渠道限流 rate_limited（代码 isv.X）"
+
+
+def test_a_possible_double_is_said() -> None:
+    """Where a call may have been made before."""
+    assert told(event(Stage.SENDING, channel="sms", possible_duplicate=True)).endswith("（可能重复）")
+    assert not told(event(Stage.COMPLETED, possible_duplicate=True)).endswith("（可能重复）")
+
+
+def test_the_end_says_how_and_how_long() -> None:
+    """Final status, channel, reason, time since acceptance."""
+    end = event(Stage.COMPLETED, status="failed", channel="sms", reason="billing", latency_ms=2100)
+    assert told(end) == "结束：失败 failed，渠道 sms，渠道欠费 billing，历时 2.10 秒"
