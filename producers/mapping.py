@@ -117,5 +117,6 @@ def _referenced(request: MessageRequest, run_id: str, segments: Segments) -> Mes
     sender, facility, control_id = segments.header.value(3), segments.header.value(4), segments.control_id
     told_apart = requests.digest(request, sender, facility, control_id)
     parts = (run_id, "hl7", sender[:40], control_id[:100], told_apart)
-    reference = "/".join(part for part in parts if part)
+    named = "/".join(part for part in parts if part)
+    reference = "".join(char if char.isprintable() else "_" for char in named)
     return structs.replace(request, reference=reference)

@@ -17,6 +17,7 @@ from schemas.records import ContentPart, Message, RecipientRef, Source
 from schemas.statuses import LANES
 
 REFERENCE_CHARS: Final = 256
+YEAR_10000_MS: Final = 253_402_300_800_000
 
 
 class Fields(TypedDict, total=False):
@@ -35,6 +36,7 @@ class Fields(TypedDict, total=False):
     supersedes: str
     source: Source
     message_id: str
+    traceparent: str
 
 
 class MessageRequest(Struct, frozen=True, kw_only=True):
@@ -57,6 +59,7 @@ class MessageRequest(Struct, frozen=True, kw_only=True):
     supersedes: str = ""
     source: Source = Source()
     message_id: str = ""
+    traceparent: str = ""
 
 
 def from_fields(fields: Any) -> MessageRequest:
@@ -85,8 +88,21 @@ def check(request: MessageRequest) -> None:
         raise Permanent(Reason.PARAM_INVALID, "recipient: id_type and id_value are both needed")
     if request.priority and request.priority not in LANES:
         raise Permanent(Reason.PARAM_INVALID, f"priority: one of {', '.join(LANES)}")
-    if len(request.reference) > REFERENCE_CHARS:
-        raise Permanent(Reason.PARAM_INVALID, f"reference: at most {REFERENCE_CHARS} characters")
+    if len(request.reference) > REFERENCE_CHARS or not request.reference.isprintable():
+        raise Permanent(Reason.PARAM_INVALID, f"reference: at most {REFERENCE_CHARS} printable characters")
+    epoch_ms("send_at", request.send_at)
+    epoch_ms("expires_at", request.expires_at)
+    if not _is_text(request):
+        raise Permanent(Reason.PARAM_INVALID, "a text holds half of a surrogate pair, which no receiver can show")
+
+
+def _is_text(request: MessageRequest) -> bool:
+    """Whether every text of the request can be written as UTF-8."""
+    try:
+        msgspec.json.encode(request)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def as_message(request: MessageRequest, app_id: str, message_id: str, now_ms: int) -> Message:
@@ -112,12 +128,19 @@ def as_message(request: MessageRequest, app_id: str, message_id: str, now_ms: in
 
 
 def epoch_ms(name: str, moment: datetime | int | None) -> int | None:
-    """UTC milliseconds of a time that a sender gave; `name` is the field that an error shall name."""
-    if not isinstance(moment, datetime):
-        return moment
-    if moment.tzinfo is None:
-        raise Permanent(Reason.PARAM_INVALID, f"{name}: a time needs its zone, e.g. 2026-01-05T14:30:00+08:00")
-    return int(moment.timestamp() * 1000)
+    """UTC milliseconds of a time that a sender gave; `name` is the field that an error shall name.
+
+    Raises Permanent(param_invalid) for a time without a zone, or before 1970 or after 9999.
+    """
+    if moment is None:
+        return None
+    if isinstance(moment, datetime):
+        if moment.tzinfo is None:
+            raise Permanent(Reason.PARAM_INVALID, f"{name}: a time needs its zone, e.g. 2026-01-05T14:30:00+08:00")
+        moment = int(moment.timestamp() * 1000)
+    if not 0 <= moment < YEAR_10000_MS:
+        raise Permanent(Reason.PARAM_INVALID, f"{name}: no time between 1970 and 9999 in milliseconds")
+    return moment
 
 
 def digest(request: MessageRequest, *parts: str) -> str:

@@ -35,6 +35,9 @@ def test_an_explicit_contact_needs_no_recipient() -> None:
         ({"reference": "x" * 257}, "reference"),
         ({"channel": "sms"}, "channel"),
         ({"send_at": "tomorrow"}, "send_at"),
+        ({"expires_at": -1}, "expires_at"),
+        ({"reference": "a\tb"}, "reference"),
+        ({"personalisation": {"item": "\ud800"}}, "surrogate"),
     ],
 )
 def test_a_wrong_field_is_named_and_its_value_is_not(change: dict[str, object], named: str) -> None:
@@ -48,9 +51,9 @@ def test_a_wrong_field_is_named_and_its_value_is_not(change: dict[str, object], 
 
 def test_a_time_without_zone_is_refused() -> None:
     """Half past two means nothing without where."""
-    request = requests.from_fields({**GOOD, "send_at": datetime(2026, 1, 1)})  # noqa: DTZ001 - the point of the test
+    noon = datetime(2026, 1, 1, 12)  # noqa: DTZ001 - the point of the test
     with pytest.raises(Permanent, match="send_at"):
-        requests.as_message(request, "a", "", 0)
+        requests.from_fields({**GOOD, "send_at": noon})
 
 
 def test_the_digest_tells_requests_apart() -> None:

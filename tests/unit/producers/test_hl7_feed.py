@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from producers import mapping_files
 from producers.hl7.framing import Limits
-from producers.hl7.reader import Reader, Reading
+from producers.hl7_feed import Reader, Reading
 from producers.mapping import Mapping
 from schemas.errors import Reason
 from tests.unit.producers.hl7.samples import PATIENT, REPORT, message
@@ -81,7 +81,7 @@ def test_one_bad_message_costs_one_message() -> None:
 
 def test_what_we_did_not_think_of_is_a_refusal_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault of ours refuses the message without quoting it, and the feed goes on."""
-    monkeypatch.setattr("producers.hl7.reader.Segments", lambda *_: next(iter("")))
+    monkeypatch.setattr("producers.hl7_feed.Segments", lambda *_: next(iter("")))
     (reading,) = read(REPORT.encode())
     assert reading.refused is not None
     assert "王" not in str(reading.refused)
