@@ -1,0 +1,163 @@
+"""`medpost up | down | status | doctor`: the embedded servers and the processes beside them.
+
+Prints what `infra.local` reports. Never starts a server itself: the supervisor does.
+"""
+
+import json
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+import typer
+from msgspec import structs
+from rich.console import Console
+from rich.table import Table
+
+from infra import settings as settings_module
+from infra.local import control, doctor
+from infra.local.control import Row
+from infra.local.installation import load_here
+from infra.settings import Settings
+
+EXIT_NO: Final = 1
+EXIT_MISSING: Final = 3
+
+
+class Format(StrEnum):
+    """How a listing is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+_STATE: Final = {
+    "waiting": "等待",
+    "starting": "启动中",
+    "running": "运行",
+    "restarting": "重启中",
+    "crash loop": "反复崩溃",
+    "stopped": "已停止",
+    "dead": "已退出",
+    "unsupervised": "运行（无监管）",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the four commands."""
+    app.command("up", help="启动本地服务与各进程 · start everything, and keep it running")(up)
+    app.command("down", help="停止，不丢数据 · stop everything; nothing is lost")(down)
+    app.command("status", help="各进程的状态 · what runs")(status)
+    app.command("doctor", help="检查环境，缺什么、怎么补 · what is missing, and how to get it")(examine)
+
+
+def up(
+    *,
+    fresh: Annotated[bool, typer.Option("--fresh", help="wipe topics, tables and state first")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
+    only_servers: Annotated[bool, typer.Option("--only-servers", help="broker, store and simulators only")] = False,
+) -> None:
+    """Starts everything and returns when it answers; says so when it runs already."""
+    settings = load_here()
+    if fresh:
+        _wipe(settings, is_agreed=yes)
+    control.prepare_up(settings)
+    is_new = control.begin(settings, only_servers=only_servers)
+    if not is_new:
+        typer.echo(f"✓ 已在运行 · already up ({settings.home})")
+    late = _follow(settings, is_quiet=not is_new)
+    _print_addresses(settings)
+    if late:
+        typer.secho(f"! 尚未就绪 · not ready yet: {', '.join(late)} (medpost status)", fg=typer.colors.YELLOW)
+        raise typer.Exit(EXIT_NO)
+
+
+def _wipe(settings: Settings, *, is_agreed: bool) -> None:
+    if not is_agreed:
+        typer.confirm(f"清空 {settings.home} 的全部数据？ · wipe all data there?", abort=True)
+    control.end(settings)
+    control.wipe(settings)
+
+
+def _follow(settings: Settings, *, is_quiet: bool) -> list[str]:
+    """Prints a line when a process becomes ready or loops; the names of those that are not ready in the end."""
+    states: dict[str, str] = {}
+    told: set[tuple[str, str]] = set()
+    for row in control.follow(settings):
+        name, state = row["name"], row["state"]
+        states[name] = state
+        if not is_quiet and state in ("running", "crash loop") and (name, state) not in told:
+            typer.echo(f"  {'✓' if state == 'running' else '✗'} {name} {_STATE[state]} {row['note']}".rstrip())
+            told.add((name, state))
+    return [name for name, state in states.items() if state != "running"]
+
+
+def _print_addresses(settings: Settings) -> None:
+    where = settings_module.endpoints(settings)
+    # a DSN may carry a password: what stands before the @ is not shown
+    store = where.clickhouse.rpartition("@")[2].removeprefix("http://")
+    typer.echo(f"Kafka {where.kafka} · ClickHouse http://{store} · 模拟供应商 {where.simulators or '—'}")
+
+
+def down() -> None:
+    """Stops everything in order: processes, store, broker."""
+    settings = load_here()
+    stopped = control.end(settings)
+    typer.echo(f"✓ 已停止 · stopped: {', '.join(stopped)}" if stopped else "没有在运行 · nothing was running")
+
+
+def status(output: Annotated[Format, typer.Option("--format", help="table or json")] = Format.TABLE) -> None:
+    """Lists every process; exit code 1 when one is not running, 3 when nothing is up."""
+    rows = control.look(load_here())
+    if output is Format.JSON:
+        typer.echo(json.dumps([structs.asdict(row) for row in rows], ensure_ascii=False))
+    elif rows:
+        Console().print(_table(rows))
+    if not rows:
+        typer.echo("没有在运行 · nothing is up (medpost up)", err=True)
+        raise typer.Exit(EXIT_MISSING)
+    if any(row.state != "running" for row in rows):
+        raise typer.Exit(EXIT_NO)
+
+
+def _table(rows: list[Row]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for title in ("进程", "PID", "状态", "重启", "运行时长", "内存 MB", "端口", "说明"):
+        table.add_column(title, justify="left" if title in ("进程", "状态", "说明") else "right")
+    for row in rows:
+        table.add_row(*_cells(row))
+    return table
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    shown: tuple[Any, ...] = (
+        row.name,
+        row.pid or "—",
+        _STATE.get(row.state, row.state),
+        row.restarts,
+        duration(row.uptime_s),
+        row.memory_mb or "—",
+        row.port or "—",
+        row.note,
+    )
+    return tuple(str(cell) for cell in shown)
+
+
+def duration(seconds: int) -> str:
+    """A duration as people read it: `1d 02:03:04`."""
+    days, rest = divmod(seconds, 86_400)
+    clock = f"{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}"
+    return f"{days}d {clock}" if days else clock
+
+
+def examine() -> None:
+    """One line per thing the platform stands on; exit code 3 when it cannot start, 1 when it is not running."""
+    code = 0
+    for finding in doctor.examine(load_here()):
+        mark = "✓" if finding.is_well else "✗" if finding.code else "!"
+        typer.echo(f"{mark} {finding.what:8} {finding.detail}")
+        if finding.is_well:
+            continue
+        code = max(code, finding.code)
+        if finding.remedy:
+            typer.echo(f"           → {finding.remedy}")
+    if code:
+        raise typer.Exit(code)

@@ -1,0 +1,185 @@
+"""`medpost doctor`: one finding per thing the platform stands on, each with what to do about it.
+
+Called by the command line. It looks, it changes nothing, and it fetches nothing.
+"""
+
+import os
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from email.utils import parsedate_to_datetime
+from http.client import HTTPConnection, HTTPException
+from typing import Final
+
+import psutil
+from msgspec import Struct
+
+from infra import settings as settings_module
+from infra.local import installation, jars, java, probe
+from infra.local.control import LEAST_FREE_BYTES, check_home, supervisor_of
+from infra.local.ports import is_free
+from infra.settings import Settings
+from schemas.errors import UnavailableError
+
+LEAST_MEMORY_BYTES: Final = 2 << 30
+"""Broker (512 MB heap), store (1 GB) and a dozen small processes peak under 4 GB, and idle near 2."""
+
+CLOCK_SKEW_S: Final = 30
+"""Tokens are judged with this tolerance, so servers may not differ by more."""
+
+_OLDEST_NOW: Final = 1_767_225_600  # 2026-01-01T00:00Z: a clock before this release is wrong
+
+
+class Finding(Struct, frozen=True):
+    """One checked thing: whether it is well, how to mend it, and the exit code it calls for when it is not.
+
+    3: the platform cannot start without it; 1: it is not running now; 0: worth knowing.
+    """
+
+    what: str
+    is_well: bool
+    detail: str
+    remedy: str = ""
+    code: int = 3
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """All findings, in the order in which one would mend them."""
+    yield _python()
+    if installation.has_broker(settings):
+        yield _tried("java", java.require_java)
+        yield from _jars_and_maven()
+    yield _tried("home", lambda: _home(settings))
+    yield _disk(settings)
+    yield _memory()
+    yield from _ports(settings)
+    yield _broker(settings)
+    yield from _store(settings)
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Finding("python", sys.version_info >= (3, 11), version, "install Python 3.11 or newer")
+
+
+def _tried(what: str, attempt: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, is_well=True, detail=attempt())
+    except UnavailableError as problem:
+        return Finding(what, is_well=False, detail=problem.detail, remedy=problem.remedy)
+
+
+def _jars_and_maven() -> Iterator[Finding]:
+    folder = jars.jar_folder()
+    are_complete = jars.is_complete(folder)
+    yield Finding("jars", are_complete, str(folder), "`medpost up` fetches them", code=0)
+    maven = _tried("maven", java.require_maven)
+    yield (
+        maven
+        if maven.is_well or not are_complete
+        else Finding("maven", is_well=True, detail="not installed, and not needed: the jars are complete")
+    )
+
+
+def _home(settings: Settings) -> str:
+    if not settings.home.exists() and os.access(_nearest(settings), os.W_OK):
+        return f"{settings.home} (not made yet)"
+    check_home(settings)
+    return str(settings.home)
+
+
+def _nearest(settings: Settings) -> str:
+    """The deepest folder above the home that exists."""
+    return str(next(folder for folder in (settings.home, *settings.home.parents) if folder.exists()))
+
+
+def _disk(settings: Settings) -> Finding:
+    free = shutil.disk_usage(_nearest(settings)).free
+    return Finding("disk", free >= LEAST_FREE_BYTES, f"{free >> 30} GB free", "free at least 1 GB")
+
+
+def _memory() -> Finding:
+    free = psutil.virtual_memory().available
+    return Finding(
+        "memory",
+        free >= LEAST_MEMORY_BYTES,
+        f"{free / (1 << 30):.1f} GB available",
+        "free at least 2 GB",
+        code=0,
+    )
+
+
+def _ports(settings: Settings) -> Iterator[Finding]:
+    """Before the start: whether the ports we would take are free (if not, the next free ones are taken)."""
+    if supervisor_of(settings) is not None:
+        return
+    kept = installation.read_json(settings.run_folder / "ports.json")
+    for name, usual in installation.USUAL_PORTS.items():
+        port = int(kept.get(name, usual))
+        well = is_free(port)
+        detail = f"{name} {port} {'free' if well else 'taken'}"
+        yield Finding("port", well, detail, "nothing: the next free port is used", code=0)
+
+
+def _broker(settings: Settings) -> Finding:
+    try:
+        address = settings_module.kafka_endpoint(settings)
+    except UnavailableError as problem:
+        return Finding("broker", is_well=False, detail="not running", remedy=problem.remedy, code=1)
+    host, port = installation.host_and_port(address, 9092)
+    # a cluster that is not ours may speak TLS: there a connection is all we can ask for here
+    answers = probe.broker_answers(host, port, 3) if installation.has_broker(settings) else _connects(host, port)
+    return Finding("broker", answers, f"{address} {_answering(answers)}", _start_or_mend(settings.kafka, "KAFKA"), 1)
+
+
+def _store(settings: Settings) -> Iterator[Finding]:
+    address = settings.clickhouse or installation.read_json(settings_module.servers_file(settings)).get(
+        "clickhouse", ""
+    )
+    if not address:
+        yield Finding("store", is_well=False, detail="not running", remedy="start it with `medpost up`", code=1)
+        yield _clock(None)
+        return
+    host, port = installation.host_and_port(address, 8123)
+    answers = probe.http_answers(host, port, timeout_s=3)
+    remedy = _start_or_mend(settings.clickhouse, "CLICKHOUSE")
+    yield Finding("store", answers, f"{host}:{port} {_answering(answers)}", remedy, 1)
+    yield _clock(_time_there(host, port))
+
+
+def _answering(answers: bool) -> str:
+    return "answers" if answers else "does not answer"
+
+
+def _start_or_mend(configured: str, name: str) -> str:
+    return f"check MEDPOST_{name}" if configured else "start it with `medpost up`"
+
+
+def _clock(there: float | None) -> Finding:
+    now = time.time()
+    skew_s = abs(now - there) if there is not None else 0.0
+    well = now > _OLDEST_NOW and skew_s <= CLOCK_SKEW_S
+    shown = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
+    return Finding("clock", well, f"{shown}, {skew_s:.0f} s from the store's", "set the clock, e.g. by NTP")
+
+
+def _time_there(host: str, port: int) -> float | None:
+    """The time a server puts on its answers."""
+    link = HTTPConnection(host, port, timeout=3)
+    try:
+        link.request("GET", "/ping")
+        return parsedate_to_datetime(link.getresponse().getheader("Date", "")).timestamp()
+    except (OSError, HTTPException, ValueError, TypeError):
+        return None
+    finally:
+        link.close()
+
+
+def _connects(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), 3):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,37 @@
+"""The medpost processes that `medpost up` keeps running beside the servers: data, one line each.
+
+Read by the supervisor. Each is `medpost run ROLE [LANE]`; started more than once, a role shares its consumer group.
+"""
+
+import sys
+from typing import Final
+
+from msgspec import Struct
+
+from schemas.statuses import Lane
+
+
+class RoleSpec(Struct, frozen=True):
+    """One process: a role and, where the role has one, its lane."""
+
+    role: str
+    lane: str = ""
+
+    @property
+    def name(self) -> str:
+        """How it is called in status, logs and pid files."""
+        return f"{self.role}-{self.lane}" if self.lane else self.role
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """Its command line; -P keeps the current folder from shadowing our packages."""
+        return (sys.executable, "-P", "-m", "console.cli.main", "run", self.role, *([self.lane] if self.lane else []))
+
+
+ROLES: Final = (
+    *(RoleSpec("settle", lane) for lane in Lane),
+    *(RoleSpec("sinks", lane) for lane in Lane),
+    *(RoleSpec("intake", lane) for lane in Lane),
+    RoleSpec("trace"),
+)
+"""In order of start: who reads before who writes."""
