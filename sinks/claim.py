@@ -32,9 +32,14 @@ def attempt_of(record: Delivery | Event) -> Attempt:
     return (record.message_id, record.attempt, record.replay_id)
 
 
+def last_call_ms(delivery: Delivery) -> int:
+    """From this moment on it may no longer be claimed, or called for."""
+    return min(delivery.claim_by, delivery.expires_at - CLAIM_MARGIN_MS)
+
+
 def is_too_late(delivery: Delivery, now_ms: int) -> bool:
     """Whether it may no longer be claimed, or called for."""
-    return now_ms >= delivery.claim_by or now_ms >= delivery.expires_at - CLAIM_MARGIN_MS
+    return now_ms >= last_call_ms(delivery)
 
 
 class Claim(Struct):
