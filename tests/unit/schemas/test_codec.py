@@ -64,7 +64,7 @@ def codec_of(name: str) -> Codec[Any]:
 
 @pytest.mark.parametrize("name", NAMES)
 @given(data=st.data())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_any_record_survives_the_way_through_bytes(name: str, data: st.DataObject) -> None:
     """Encoding and decoding gives the equal record, for every record that its schema allows."""
     one = codec_of(name)
@@ -74,7 +74,7 @@ def test_any_record_survives_the_way_through_bytes(name: str, data: st.DataObjec
 
 @pytest.mark.parametrize("name", NAMES)
 @given(body=st.binary(max_size=200))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_random_body_is_a_record_or_a_refusal(name: str, body: bytes) -> None:
     """Whatever follows a good head, the only exception is Permanent(decode_error)."""
     one = codec_of(name)
@@ -83,7 +83,6 @@ def test_a_random_body_is_a_record_or_a_refusal(name: str, body: bytes) -> None:
 
 
 @given(raw=st.binary(max_size=40))
-@settings(deadline=None)
 def test_random_bytes_are_refused(raw: bytes) -> None:
     """Bytes without a known head never become a record and never raise anything but decode_error."""
     with pytest.raises(Permanent) as refusal:
@@ -104,7 +103,6 @@ def test_every_truncation_is_refused(example: examples.Example) -> None:
 
 
 @given(position=st.integers(HEAD_BYTES, 300), bit=st.integers(0, 7))
-@settings(deadline=None)
 def test_a_flipped_bit_is_a_record_or_a_refusal(position: int, bit: int) -> None:
     """Damage inside of a record (lengths, counts, text) never raises anything but decode_error."""
     raw = bytearray(
