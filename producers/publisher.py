@@ -32,7 +32,7 @@ from schemas.codec import MESSAGE
 from schemas.errors import MedpostError, UnavailableError
 from schemas.statuses import LANES, Lane
 
-ROOM_WAIT_S: Final = 0.05
+ROOM_WAIT_S: Final = 0.01
 """Between two looks at a full queue; librdkafka has no event for "there is room"."""
 GRACE_S: Final = 5.0
 """By how much the report of a record that timed out may come late."""
