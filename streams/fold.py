@@ -7,7 +7,6 @@ state it is given and returns it.
 """
 
 from collections.abc import Callable
-from enum import IntEnum
 from typing import Final
 
 from msgspec import Struct
@@ -37,6 +36,8 @@ PAUSE_MS: Final = 1_000
 MAX_CHANNELS: Final = 64
 """Places in the line are offsets times this: so many channels of one message may begin to wait at one event."""
 
+_FAILED: Final[str] = Status.FAILED
+
 
 class Place(Struct, frozen=True, gc=False):
     """Where an event stands in the log: its offset, and the broker's time of appending it."""
@@ -45,41 +46,46 @@ class Place(Struct, frozen=True, gc=False):
     appended_at: int
 
 
-class Effect(IntEnum):
+class Effect:
     """What reading an event means to whoever reads it live."""
 
-    NONE = 0
+    NONE: Final = 0
     """Nothing changed: a repeat, an announcement, or a conclusion that the guard refused."""
-    CHANGED = 1
-    ISSUED = 2
+    CHANGED: Final = 1
+    ISSUED: Final = 2
     """A valid `issued`: its delivery is due."""
-    COMPLETED = 3
+    COMPLETED: Final = 3
     """A valid `completed`: its outcome is due."""
-    CONFLICT = 4
+    CONFLICT: Final = 4
     """A second `accepted` that asks for something else under the same id."""
 
 
-Folded = tuple[MessageState | None, Effect]
+Folded = tuple[MessageState | None, int]
 _Channelled = Callable[[MessageState, ChannelState, Event, Place], bool]
 
 
 def fold(state: MessageState | None, event: Event, place: Place) -> Folded:
     """The state after the event (None: nothing is known of the message), and what that means."""
+    step = _STEPS.get(event.stage)
+    if step is None:
+        return _whole(state, event, place)
+    channel = find(state, event.channel) if state is not None else None
+    if state is None or channel is None or not step(state, channel, event, place):
+        return state, Effect.NONE
+    _route(state, place)
+    return state, Effect.ISSUED if step is _issued else Effect.CHANGED
+
+
+def _whole(state: MessageState | None, event: Event, place: Place) -> Folded:
+    """An event about the message as a whole."""
     stage = event.stage
     if stage == Stage.ACCEPTED:
         return _accepted(state, event, place)
     if stage == Stage.REJECTED:
         return _rejected(state, event)
-    if state is None:
-        return None, Effect.NONE
-    if stage == Stage.COMPLETED:
-        return state, _completed(state, event, place)
-    step = _STEPS.get(stage)
-    channel = find(state, event.channel)
-    if step is None or channel is None or not step(state, channel, event, place):
+    if state is None or stage != Stage.COMPLETED:
         return state, Effect.NONE
-    _route(state, place)
-    return state, Effect.ISSUED if stage == Stage.ISSUED else Effect.CHANGED
+    return state, _completed(state, event, place)
 
 
 def _accepted(state: MessageState | None, event: Event, place: Place) -> Folded:
@@ -104,7 +110,7 @@ def _rejected(state: MessageState | None, event: Event) -> Folded:
     return fresh, Effect.CHANGED
 
 
-def _completed(state: MessageState, event: Event, place: Place) -> Effect:
+def _completed(state: MessageState, event: Event, place: Place) -> int:
     if not may_complete(state, event.status, event.at):
         return Effect.NONE
     state.final, state.final_reason = event.status, event.reason
@@ -157,14 +163,14 @@ def _start_clock(state: MessageState, channel: ChannelState, place: Place) -> No
 
 
 def _outcome(state: MessageState, channel: ChannelState, event: Event, place: Place) -> bool:
-    if event.status == Status.FAILED:
+    if event.status == _FAILED:
         return _definite_failure(channel, event)
     return _proof(state, channel, event, place)
 
 
 def _receipt(state: MessageState, channel: ChannelState, event: Event, place: Place) -> bool:
     """Like an outcome; one without attempt number speaks of whatever attempt there was."""
-    if event.status != Status.FAILED:
+    if event.status != _FAILED:
         return _proof(state, channel, event, place)
     is_current = event.attempt in (0, channel.attempt)
     return is_current and channel.phase in AWAITING and _fail(channel, event.reason or Reason.UNMAPPED)
@@ -268,20 +274,31 @@ def _queue_again(channel: ChannelState, place: Place) -> None:
 
 def _route(state: MessageState, place: Place) -> None:
     """What follows for the other channels (contract, routing truth table), and places in the line for new waiters."""
-    channels = state.channels
-    if any(channel.phase == Phase.SUCCEEDED for channel in channels):
-        for channel in channels:
-            is_fallback = channel.weight < state.threshold
-            if channel.phase == Phase.UNSTARTED or (is_fallback and channel.phase in QUEUED):
-                channel.phase = Phase.SKIPPED
-    elif not any(channel.phase in ACTIVE for channel in channels):
-        for channel in channels:
-            if channel.phase == Phase.UNSTARTED:
-                channel.phase = Phase.WAITING
-                break
-    for index, channel in enumerate(channels):
+    is_active = is_done = False
+    for channel in state.channels:
+        is_active = is_active or channel.phase in ACTIVE
+        is_done = is_done or channel.phase == Phase.SUCCEEDED
+    if is_done:
+        _skip_needless(state)
+    elif not is_active:
+        _start_fallback(state)
+    for index, channel in enumerate(state.channels):
         if channel.phase == Phase.WAITING and not channel.seq:
             channel.seq = place.offset * MAX_CHANNELS + index + 1
+
+
+def _skip_needless(state: MessageState) -> None:
+    for channel in state.channels:
+        is_fallback = channel.weight < state.threshold
+        if channel.phase == Phase.UNSTARTED or (is_fallback and channel.phase in QUEUED):
+            channel.phase = Phase.SKIPPED
+
+
+def _start_fallback(state: MessageState) -> None:
+    for channel in state.channels:
+        if channel.phase == Phase.UNSTARTED:
+            channel.phase = Phase.WAITING
+            return
 
 
 _STEPS: Final[dict[str, _Channelled]] = {

@@ -62,13 +62,12 @@ def judge(state: MessageState, at_ms: int) -> Verdict | None:
         return _raised(state)
     if state.refused:
         return Verdict(Status.REJECTED, state.refused)
-    channels = state.channels
     is_open = False
-    for channel in channels:
-        if channel.phase in ACTIVE:
-            if channel.phase not in QUEUED:
-                return None
+    for channel in state.channels:
+        if channel.phase in QUEUED:
             is_open = True
+        elif channel.phase in ACTIVE:
+            return None
     if is_open and at_ms < state.expires_at:
         return None
     return _success(state) or (_expired(state) if is_open else _failure(state))

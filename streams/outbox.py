@@ -42,12 +42,15 @@ class Outbox:
             name = self._deliveries[channel] = topics.deliveries(channel, self._lane).named(self._namespace)
         return name
 
-    def send(self, batch: Batch, record: Record, partition: int) -> None:
-        """Put one record into the batch, bound for the message's partition. Raises Permanent(too_large)."""
+    def send(self, batch: Batch, record: Record, partition: int) -> bytes:
+        """Put one record into the batch, bound for the message's partition; its bytes. Raises Permanent(too_large)."""
         if isinstance(record, Event):
-            batch.send(self.events, EVENT.encode(record), record.message_id, None, partition)
+            value = EVENT.encode(record)
+            batch.send(self.events, value, record.message_id, None, partition)
         elif isinstance(record, Delivery):
             value = DELIVERY.encode(record)
             batch.send(self._delivery_topic(record.channel), value, record.message_id, None, partition)
         else:
-            batch.send(self._outcomes, OUTCOME.encode(record), record.app_id.encode())
+            value = OUTCOME.encode(record)
+            batch.send(self._outcomes, value, record.app_id.encode())
+        return value

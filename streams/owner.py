@@ -85,6 +85,7 @@ class Owner:
         self._state = Partition(ground.store, keys, ground.rules, Checkpoint())
         self._inbox: deque[tuple[list[Reading], asyncio.Future[None]]] = deque()
         self._cells: deque[Cell] = deque()
+        self._sent: dict[bytes, Event] = {}
         self._gate: tuple[int, int] | None = None
         self._is_asking = False
         self._is_live = False
@@ -146,6 +147,15 @@ class Owner:
         self._cells.clear()
 
     # ---- records of the group
+
+    def decode(self, record: LogRecord) -> Event:
+        """The event in a record of the group. Raises Permanent(decode_error).
+
+        What this owner has appended itself it knows again by its bytes: two of five events of a message cost 0.1 us
+        instead of 10 (`bench` case settle).
+        """
+        own = self._sent.pop(record.value or b"", None)
+        return own if own is not None else EVENT.decode(record.value)
 
     def take(self, readings: list[Reading]) -> asyncio.Future[None]:
         """Handle consecutive records; the future is done when their effects are acknowledged and on disk.
@@ -237,10 +247,13 @@ class Owner:
 
     def _send(self, batch: HeldBatch, record: Record) -> None:
         try:
-            self._ground.outbox.send(batch, record, self._number)
+            raw = self._ground.outbox.send(batch, record, self._number)
         except Permanent as refused:  # the message goes on without this record: its timers end it
             REFUSED.labels(refused.reason).inc()
             log.warning("output refused", kind=type(record).__name__, reason=refused.reason, detail=refused.detail)
+            return
+        if isinstance(record, Event):
+            self._sent[raw] = record
 
     async def _finish(self, batch: HeldBatch, cell: Cell) -> None:
         """Let the batch go, wait for its acknowledgement, then write every cell that is next in order."""

@@ -18,7 +18,6 @@ from infra.registry import Registry
 from infra.settings import Settings
 from infra.state import open_free
 from infra.worker import TP, Chunk, Worker
-from schemas.codec import EVENT
 from schemas.errors import Permanent
 from schemas.statuses import LANE_RANK, Lane
 from streams.consequences import Author
@@ -99,7 +98,7 @@ class Settle:
         readings: list[Reading] = []
         for record in chunk:
             try:
-                readings.append((Place(record.offset, record.timestamp), EVENT.decode(record.value)))
+                readings.append((Place(record.offset, record.timestamp), owner.decode(record)))
             except Permanent:
                 if len(chunk) == 1:
                     owner.take([(Place(record.offset, record.timestamp), None)])
