@@ -14,6 +14,7 @@ from infra.registry import Snapshot
 from infra.registry_forms import AppForm, ChannelForm, RecipientForm, TypeChannelForm, TypeForm
 from infra.registry_problems import Entry, Problem
 from schemas.errors import Permanent
+from schemas.statuses import LEVELS
 
 FREE_TEXT: Final = frozenset({"content", "content_url"})
 """Variables that a type with free text has besides its parameters."""
@@ -42,11 +43,13 @@ class Known(Struct, frozen=True):
     levels: Mapping[str, Collection[str]]
 
 
-def problems_among(entries: Sequence[Entry], snapshot: Snapshot, checks: Checks) -> Iterator[Problem]:
-    """Everything that is wrong between the objects."""
+def problems_among(
+    entries: Sequence[Entry], broken: Collection[tuple[str, str]], snapshot: Snapshot, checks: Checks
+) -> Iterator[Problem]:
+    """Everything that is wrong between the objects; `broken` are (kind, id) of those refused already."""
     yield from _doubles(entries)
     yield from _shared_identities(entries)
-    known = _known(entries, snapshot)
+    known = _known(entries, broken, snapshot)
     for entry in entries:
         match entry.form:
             case AppForm() as form:
@@ -59,10 +62,12 @@ def problems_among(entries: Sequence[Entry], snapshot: Snapshot, checks: Checks)
                 yield from _recipient(entry, form, known)
 
 
-def _known(entries: Sequence[Entry], snapshot: Snapshot) -> Known:
-    levels: dict[str, Collection[str]] = {name: config.success_levels for name, config in snapshot.channels.items()}
+def _known(entries: Sequence[Entry], broken: Collection[tuple[str, str]], snapshot: Snapshot) -> Known:
+    levels: dict[str, Collection[str]] = {object_id: tuple(LEVELS) for kind, object_id in broken if kind == "channels"}
+    levels |= {name: config.success_levels for name, config in snapshot.channels.items()}
     levels.update({entry.id: entry.form.success_levels for entry in entries if isinstance(entry.form, ChannelForm)})
-    types = {*snapshot.types, *(entry.id for entry in entries if entry.kind == "types")}
+    named = [(entry.kind, entry.id) for entry in entries] + list(broken)
+    types = {*snapshot.types, *(object_id for kind, object_id in named if kind == "types")}
     return Known(types, levels.keys(), levels)
 
 
