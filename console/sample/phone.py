@@ -1,0 +1,91 @@
+"""Talks to the simulated providers' admin routes: tells them what a vendor's console would, reads what phones received.
+
+Called by the sample run and the page of the simulated phone. Never sends a message itself.
+"""
+
+import json
+import re
+import urllib.request
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+from urllib.error import URLError
+from urllib.parse import urlencode
+
+from msgspec import Struct, convert
+
+from infra.registry import Snapshot
+from schemas.errors import UnavailableError
+
+TIMEOUT_S: Final = 10.0
+PAGE: Final = 1_000
+_SIGNED: Final = re.compile(r"^【[^】]*】")
+_VARIABLE: Final = re.compile(r"\{\{\s*([a-z_]+)\s*\}\}")
+
+
+class Received(Struct, frozen=True):
+    """One message as a recipient got it: UTC milliseconds, channel, who, and what they read."""
+
+    seq: int
+    at: int
+    channel: str
+    recipient: str
+    message_id: str = ""
+    title: str = ""
+    text: str = ""
+
+
+class Phone:
+    """The recipients' phones and workstations, as the simulators at `url` keep them."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+
+    def approve_templates(self, snapshot: Snapshot) -> int:
+        """Register every SMS template of the registry, as a hospital does at its vendor; returns how many."""
+        wanted = list(_templates(snapshot))
+        self._ask("/sim/templates", wanted)
+        return len(wanted)
+
+    def received(self, since_ms: int) -> Iterator[Received]:
+        """Everything taken since then, in order. Raises UnavailableError when the simulators do not answer."""
+        after = 0
+        while True:
+            query = urlencode({"since": since_ms, "after": after, "limit": PAGE})
+            page = self._ask(f"/sim/messages?{query}")["messages"]
+            yield from convert(page, list[Received])
+            if len(page) < PAGE:
+                return
+            after = page[-1]["seq"]
+
+    def _ask(self, path: str, body: Any = None) -> Any:
+        request = urllib.request.Request(  # noqa: S310 - the simulators' own address
+            self._url + path,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"content-type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310 - as above
+                return json.load(answer)
+        except (URLError, OSError, ValueError) as problem:
+            raise UnavailableError(
+                f"the simulated providers at {self._url} do not answer", "see `medpost status`"
+            ) from problem
+
+
+def _templates(snapshot: Snapshot) -> Iterable[dict[str, str]]:
+    """Vendor templates as the vendor writes them: `${name}`, without the signature it puts in front itself."""
+    for kind in snapshot.types.values():
+        for entry in kind.channels:
+            template = entry.template
+            if entry.channel == "sms" and template is not None and template.template_code:
+                yield {
+                    "provider": "aliyun",
+                    "template_code": template.template_code,
+                    "signature": template.signature,
+                    "text": _VARIABLE.sub(r"${\1}", _SIGNED.sub("", template.text)),
+                }
+
+
+def masked(recipient: str) -> str:
+    """A recipient as it may be shown: the middle of a number is starred."""
+    return f"{recipient[:3]}****{recipient[-4:]}" if recipient.isdigit() and len(recipient) > 7 else recipient

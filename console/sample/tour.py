@@ -1,0 +1,115 @@
+"""The main job, shown: everything up, a sample hospital's day published, every message followed to its end.
+
+Called by `medpost sample` (and so by `make run`). Uses only what any user has: the registry, the SDK, the store's
+queries, the simulated phones. It prints nothing itself; `Told` is handed every step.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import psutil
+from msgspec import Struct
+
+from infra import queries
+from infra import settings as settings_module
+from infra.clickhouse import Store
+from infra.crypto import load_keyring
+from infra.local import control
+from infra.registry_changes import read_current
+from infra.settings import Settings
+from schemas.errors import UnavailableError
+
+READY_S: Final = 90.0
+FINAL_S: Final = 150.0
+"""Longer than the slowest message of the sample: a provider that never answers, then the fallback's time-out."""
+POLL_S: Final = 0.5
+
+Told = Callable[[str], None]
+
+
+class Started(Struct, frozen=True):
+    """Whether the tour itself started the installation (and shall stop it)."""
+
+    is_ours: bool
+
+
+class Memory:
+    """The peak of the resident memory of all processes of a home, in MB, as far as it was looked at."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.peak_mb = 0
+
+    def look(self) -> None:
+        """Measure now; this process counts too."""
+        rows = control.look(self._settings)
+        own_mb = psutil.Process().memory_info().rss >> 20
+        self.peak_mb = max(self.peak_mb, own_mb + sum(row.memory_mb for row in rows))
+
+
+def start(settings: Settings, told: Told) -> Started:
+    """Start everything that is not up; returns when the servers answer. Raises UnavailableError."""
+    control.prepare_up(settings)
+    is_ours = control.begin(settings, only_servers=False)
+    until = time.monotonic() + control.UP_TIMEOUT_S
+    shown: set[str] = set()
+    while not _servers_run(settings):
+        for row in control.look(settings):
+            if row.state == "running" and row.name not in shown:
+                told(f"  ✓ {row.name}")
+                shown.add(row.name)
+        if time.monotonic() > until:
+            raise UnavailableError("the servers did not come", f"read the logs in {settings.home / 'logs'}")
+        time.sleep(0.1)
+    return Started(is_ours)
+
+
+def _servers_run(settings: Settings) -> bool:
+    states = {row.name: row.state for row in control.look(settings)}
+    return bool(states) and all(states.get(name, "running") == "running" for name in ("broker", "store", "simulators"))
+
+
+def wait_ready(settings: Settings, told: Told, memory: Memory) -> None:
+    """Wait until every process is ready to work; raises UnavailableError naming those that are not."""
+    until = time.monotonic() + READY_S
+    shown: set[str] = set()
+    while True:
+        rows = control.look(settings)
+        for row in rows:
+            if row.state == "running" and row.name not in shown:
+                told(f"  ✓ {row.name}")
+                shown.add(row.name)
+        late = [row.name for row in rows if row.state != "running"]
+        if rows and not late:
+            return
+        if time.monotonic() > until:
+            raise UnavailableError(f"not ready: {', '.join(late)}", "medpost status; the logs say why")
+        memory.look()
+        time.sleep(0.2)
+
+
+def simulators_of(settings: Settings) -> str:
+    """Base URL of the simulated providers; raises UnavailableError without any."""
+    url = settings_module.endpoints(settings).simulators
+    if not url:
+        raise UnavailableError("no simulated providers are known here", "medpost up, or set MEDPOST_SIMULATORS")
+    return url
+
+
+def snapshot_of(settings: Settings) -> Any:
+    """The registry's snapshot in force."""
+    return read_current(settings, load_keyring(settings)).snapshot
+
+
+def follow(settings: Settings, since_ms: int, awaited: int, memory: Memory) -> Iterator[int]:
+    """Yield the number of finished messages since then, until it is `awaited` or FINAL_S passed without reaching it."""
+    until = time.monotonic() + FINAL_S
+    with Store(settings_module.endpoints(settings).clickhouse) as store:
+        while True:
+            found = sum(row.messages for row in queries.outcomes_by_type_and_channel(store, since_ms))
+            memory.look()
+            yield found
+            if found >= awaited or time.monotonic() > until:
+                return
+            time.sleep(POLL_S)
