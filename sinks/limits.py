@@ -64,7 +64,7 @@ class TokenBucket:
     def free(self) -> int:
         """Whole tokens."""
         self._refill()
-        return math.floor(self._tokens + 1e-9)  # 0.1 s of 10 a second is one, not 0.999...
+        return math.floor(self._tokens + 1e-4)  # 0.1 s of 10 a second is one, not 0.9999
 
     def take(self, count: int) -> None:
         """Use up tokens."""

@@ -1,0 +1,162 @@
+"""The port: one call, told as what it left behind; files that fit, Retry-After."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from schemas.errors import MedpostError, Permanent, Reason, Transient
+from schemas.records import Content, Delivery
+from schemas.statuses import Status
+from sinks.channel import (
+    Accepted,
+    Answer,
+    Capability,
+    Channel,
+    ProviderSettings,
+    Request,
+    Stamp,
+    UnknownOutcome,
+    channel_files,
+    channel_names,
+    retry_after_s,
+)
+from sinks.codebook import parse
+from tests.channel_samples import delivery
+
+BOOK = parse("provider: x\nsource: x\naccepted: [OK]\nreasons: {}\n", "x.yaml")
+AT_MS = 1_445_412_480_000
+"""Wed, 21 Oct 2015 07:28:00 GMT."""
+
+
+class Line:
+    """A provider that answers what it was told to, and counts."""
+
+    def __init__(self, answer: Answer | MedpostError) -> None:
+        self.answer = answer
+        self.calls = 0
+
+    async def call(self, request: Request) -> Answer:
+        """Answer."""
+        assert request.method == "POST"
+        self.calls += 1
+        if isinstance(self.answer, MedpostError):
+            raise self.answer
+        return self.answer
+
+    def stamp(self) -> Stamp:
+        """Always the same moment."""
+        return Stamp(AT_MS, "0" * 32)
+
+
+class Plain(Channel[ProviderSettings]):
+    """The smallest channel; breaks where it is told to."""
+
+    settings_type: ClassVar = ProviderSettings
+    capability: ClassVar = Capability(frozenset({"text"}), (Status.ACCEPTED,), None, 1, 1, costs_money=False)
+
+    def build_request(self, delivery: Delivery, content: Content, stamp: Stamp) -> Request:
+        """A request, unless the text says otherwise."""
+        if content.text == "bug":
+            raise KeyError(content.address)
+        if content.text == "refuse":
+            raise Permanent(Reason.TEMPLATE_INVALID, "no")
+        return Request("POST", self.settings.base_url, {}, content.text.encode(), delivery.provider_key.hex())
+
+    def classify_response(self, answer: Answer) -> Accepted:
+        """The body's first byte."""
+        return Accepted(str(answer.body[0]))
+
+
+def channel(answer: Answer | MedpostError) -> tuple[Plain, Line]:
+    """The smallest channel, and the line it calls over."""
+    line = Line(answer)
+    return Plain(ProviderSettings(base_url="http://x"), BOOK, line), line
+
+
+def said(body: bytes = b"\x07", headers: Mapping[str, str] | None = None) -> Answer:
+    """An answer with status 200."""
+    return Answer(200, headers or {}, body, AT_MS)
+
+
+async def test_calls_once_and_tells_what_it_means() -> None:
+    """Build, call, classify."""
+    made, line = channel(said())
+    assert await made.send(delivery(), Content(kind="text", text="hi")) == Accepted("7")
+    assert line.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (Content(kind="rich", text="hi"), Reason.PARAM_INVALID),
+        (Content(kind="text", text="refuse"), Reason.TEMPLATE_INVALID),
+        (Content(kind="text", text="bug", address="13800130000"), Reason.PARAM_INVALID),
+    ],
+)
+async def test_what_cannot_be_built_calls_nobody(content: Content, reason: Reason) -> None:
+    """Nothing was sent, so it is a definite failure; a bug is told by its class alone."""
+    made, line = channel(said())
+    with pytest.raises(Permanent) as caught:
+        await made.send(delivery(), content)
+    assert (caught.value.reason, line.calls) == (reason, 0)
+    assert "13800130000" not in str(caught.value)
+
+
+async def test_an_answer_that_breaks_the_classifier_is_unknown() -> None:
+    """The call was made: a bug after it must not look like a failure."""
+    made, _ = channel(said(b""))
+    with pytest.raises(UnknownOutcome) as caught:
+        await made.send(delivery(), Content(kind="text", text="hi"))
+    assert caught.value.provider_code == "unreadable_200"
+
+
+@pytest.mark.parametrize("problem", [Transient(Reason.TRANSIENT, "connecting"), UnknownOutcome("timeout")])
+async def test_what_the_line_says_is_passed_on(problem: MedpostError) -> None:
+    """The port does not try again."""
+    made, line = channel(problem)
+    with pytest.raises(type(problem)):
+        await made.send(delivery(), Content(kind="text", text="hi"))
+    assert line.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("7", 7.0),
+        (" 1.5 ", 1.5),
+        ("-3", 0.0),
+        ("Wed, 21 Oct 2015 07:28:30 GMT", 30.0),
+        ("Wed, 21 Oct 2015 07:27:00 GMT", 0.0),
+        ("", None),
+        ("soon", None),
+        ("nan", None),
+        ("inf", None),
+    ],
+)
+def test_retry_after_in_both_forms(text: str, seconds: float | None) -> None:
+    """Seconds or a date; nonsense is no wish."""
+    assert retry_after_s(said(headers={"retry-after": text})) == seconds
+
+
+def test_no_header_is_no_wish() -> None:
+    """Most answers have none."""
+    assert retry_after_s(said()) is None
+
+
+@pytest.mark.parametrize("name", ["sms.py", "SMS_aliyun.py", "sms_aliyun_2.py", "sms-aliyun.py", "notes.txt", "sms_"])
+def test_a_file_with_another_name_is_refused(tmp_path: Path, name: str) -> None:
+    """The name is the registration, so it must be one."""
+    (tmp_path / "sms_good.py").touch()
+    assert channel_files(tmp_path) == ("sms_good",)
+    (tmp_path / name).touch()
+    with pytest.raises(ValueError, match=name):
+        channel_files(tmp_path)
+
+
+def test_channels_are_named_once() -> None:
+    """However many providers a channel has."""
+    names: Any = channel_names()
+    assert {"sms", "webhook"} <= {*names}
+    assert list(names) == sorted({*names})
