@@ -7,17 +7,18 @@ their ends it answers nobody: it waits.
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable
-from typing import Final
+from collections.abc import Awaitable, Mapping
+from typing import Final, Protocol
 
 import structlog
+from msgspec import Struct
 from prometheus_client import Counter as Metric
 
 from infra.clock import Clock, SystemClock
 from infra.crypto import Keyring, load_keyring
 from infra.directory import RecipientDirectory
 from infra.kafka import Batch
-from infra.registry import Registry, key_place
+from infra.registry import Registry, Snapshot, key_place
 from infra.settings import Settings
 from infra.tokens import Verifier
 from infra.worker import Chunk, Worker
@@ -27,6 +28,7 @@ from schemas.configuration import AppKey
 from schemas.errors import Permanent, UnavailableError
 from schemas.statuses import LANE_RANK, LANES, Lane
 from streams.accept import Desk, Rings
+from streams.resolve import Directory
 
 log = structlog.get_logger(__name__)
 
@@ -40,29 +42,49 @@ LOWERED: Final = Metric(
 )
 
 
-class Intake:
-    """Answers the chunks of one lane; takes a new registry version between two chunks."""
+class Configuration(Protocol):
+    """The registry as far as intake reads it."""
 
-    def __init__(self, settings: Settings, lane: Lane, name: str, keyring: Keyring, clock: Clock) -> None:
+    @property
+    def is_ready(self) -> bool: ...  # noqa: D102 - see infra.registry
+    @property
+    def snapshot(self) -> Snapshot: ...  # noqa: D102 - as above
+
+
+class People(Directory, Protocol):
+    """The recipient directory, and how far it has been folded."""
+
+    @property
+    def is_ready(self) -> bool: ...  # noqa: D102 - see infra.directory
+    @property
+    def offset(self) -> int: ...  # noqa: D102 - as above
+
+
+class Sources(Struct, frozen=True):
+    """What intake decides by: the configuration and the people as read so far, the keys, and the time."""
+
+    registry: Configuration
+    directory: People
+    keyring: Keyring
+    clock: Clock
+
+
+class Intake:
+    """Answers the chunks of one lane; takes a new registry version between two chunks.
+
+    `events` are the names on the broker of the topics to answer in, by lane.
+    """
+
+    def __init__(self, lane: Lane, name: str, events: Mapping[str, str], sources: Sources) -> None:
         self._lane = lane
         self._name = name
-        self._keyring = keyring
-        self._clock = clock
+        self._topics = events
+        self._registry = sources.registry
+        self._directory = sources.directory
+        self._clock = sources.clock
+        self._keyring = keyring = sources.keyring
         self._rings = Rings(keyring.ring("parts"), keyring.ring("pseudonym"))
-        self._topics = {str(each): settings.topic(topics.events(each).name) for each in LANES}
-        self.registry = Registry(settings)
-        self.directory = RecipientDirectory(settings, keyring, lane)
         self._desk: Desk | None = None
-
-    def start(self) -> None:
-        """Begin to follow the registry and the directory."""
-        self.registry.start()
-        self.directory.start()
-
-    def close(self) -> None:
-        """Stop following."""
-        self.registry.close()
-        self.directory.close()
 
     def is_ready(self) -> bool:
         """Everything that decides has been read to its end."""
@@ -70,12 +92,12 @@ class Intake:
 
     def desk(self) -> Desk | None:
         """The desk of the newest version whose recipients are all folded; None while there is none."""
-        snapshot = self.registry.snapshot
+        snapshot = self._registry.snapshot
         if self._desk is not None and snapshot is self._desk.snapshot:
             return self._desk
-        if self.registry.is_ready and self.directory.is_ready and self.directory.offset >= snapshot.recipients_end:
+        if self._registry.is_ready and self._directory.is_ready and self._directory.offset >= snapshot.recipients_end:
             verifier = Verifier(snapshot.apps, self._open_key)
-            self._desk = Desk(snapshot, verifier, self.directory, self._rings, self._name)
+            self._desk = Desk(snapshot, verifier, self._directory, self._rings, self._name)
             log.info("answering by version", version=snapshot.version, lane=self._lane)
         return self._desk
 
@@ -115,12 +137,16 @@ class Intake:
 
 def run(settings: Settings, lane: str) -> int:
     """Serve one lane until told to stop; the exit code."""
-    worker = Worker(settings, "intake", lane)
-    intake = Intake(settings, Lane(lane), worker.name, load_keyring(settings), SystemClock())
-    intake.start()
+    keyring, worker = load_keyring(settings), Worker(settings, "intake", lane)
+    registry, directory = Registry(settings), RecipientDirectory(settings, keyring, lane)
+    events = {str(each): settings.topic(topics.events(each).name) for each in LANES}
+    intake = Intake(Lane(lane), worker.name, events, Sources(registry, directory, keyring, SystemClock()))
     worker.ready_when(intake.is_ready, "the registry and the recipients")
     worker.agent(settings.topic(topics.messages(lane).name), intake.take, max_records=CHUNK_RECORDS[Lane(lane)])
+    registry.start()
+    directory.start()
     try:
         return worker.run()
     finally:
-        intake.close()
+        registry.close()
+        directory.close()
