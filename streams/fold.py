@@ -94,6 +94,7 @@ def _accepted(state: MessageState | None, event: Event, place: Place) -> Folded:
         asked = event.plan.digest if event.plan is not None else state.digest
         return state, Effect.NONE if asked == state.digest else Effect.CONFLICT
     fresh = first_state(event)
+    fresh.completed_at = state.completed_at if state is not None else []
     for channel in fresh.channels:
         if channel.phase == Phase.UNSTARTED and channel.weight >= fresh.threshold:
             channel.phase = Phase.WAITING
@@ -114,6 +115,7 @@ def _completed(state: MessageState, event: Event, place: Place) -> int:
     if not may_complete(state, event.status, event.at):
         return Effect.NONE
     state.final, state.final_reason = event.status, event.reason
+    state.completed_at.append(place.offset)
     state.forget_at = max(state.forget_at, place.appended_at + MEMORY_MS, state.expires_at)
     for channel in state.channels:
         if channel.phase in QUEUED or channel.phase == Phase.UNSTARTED:

@@ -80,7 +80,8 @@ class MessageState(Struct, array_like=True):
     """One message; `channels` stand in the order of the policy: by weight, equal ones as in the registry.
 
     `refused` is intake's reason when the message was rejected. `final` is the published status, empty while open;
-    from then on the state is kept until `forget_at` to recognise repeats and late receipts.
+    from then on the state is kept until `forget_at` to recognise repeats and late receipts. `completed_at` are the
+    offsets of the `completed` events that counted.
     """
 
     app_id: str
@@ -99,6 +100,7 @@ class MessageState(Struct, array_like=True):
     final: str = ""
     final_reason: str = ""
     forget_at: int = 0
+    completed_at: list[int] = []
 
 
 def by_weight(plan: Plan) -> list[PlanChannel]:

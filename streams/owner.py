@@ -186,7 +186,7 @@ class Owner:
                 if place.offset >= self._state.position:
                     self._read(place, event, out)
                 elif event is not None:
-                    self._state.remind(event, out)
+                    self._state.remind(event, place, out)
             EVENTS.labels("live").inc(len(readings))
             self._conclude(out, done)
 

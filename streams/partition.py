@@ -198,7 +198,7 @@ class Partition:
                 sealed = self._messages.sealed_part(message_id, row, index)
                 out.append(consequences.delivery(self._rules.author, message_id, row.state, channel, sealed))
 
-    def remind(self, event: Event, out: list[Record]) -> None:
+    def remind(self, event: Event, place: Place, out: list[Record]) -> None:
         """Say again what followed from an event that was folded silently: nobody may have been told.
 
         For events that the group delivers although catch-up has read them. Deliveries are not among them: see
@@ -208,7 +208,7 @@ class Partition:
         if row is None:
             return
         author, state = self._rules.author, row.state
-        if event.stage == _COMPLETED and state.final == event.status:
+        if event.stage == _COMPLETED and place.offset in state.completed_at:
             out += consequences.after_completed(author, state, event)
         elif event.stage == _ISSUED:
             out += consequences.after_issued(author, state, event)

@@ -3,7 +3,7 @@
 Used by tests of every room. Times are UTC milliseconds around `T0`; nothing here looks at a clock.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from schemas import ids
@@ -35,17 +35,22 @@ def plan_channel(name: str, weight: float, **changes: Any) -> PlanChannel:
     )
 
 
-def plan(threshold: float = 0.6, channels: Mapping[str, float] | None = None, **changes: Any) -> Plan:
-    """A plan; `channels` maps names to weights, in the registry's order (default X 0.9, Y 0.5, Z 0.2)."""
-    weights = {"x": 0.9, "y": 0.5, "z": 0.2} if channels is None else channels
-    built = [plan_channel(name, weight) for name, weight in weights.items()]
+WEIGHTS: Final = {"x": 0.9, "y": 0.5, "z": 0.2}
+
+
+def plan(
+    threshold: float = 0.6, channels: Mapping[str, float] | Sequence[PlanChannel] = WEIGHTS, **changes: Any
+) -> Plan:
+    """A plan; `channels` in the registry's order, whole or as names with their weights."""
+    if isinstance(channels, Mapping):
+        channels = [plan_channel(name, weight) for name, weight in channels.items()]
     return Plan(
         **{
             "reference": "visit-1",
             "digest": bytes(15) + b"\1",
             "expires_at": T0 + 600_000,
             "threshold": threshold,
-            "channels": built,
+            "channels": [*channels],
             **changes,
         }
     )

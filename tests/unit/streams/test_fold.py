@@ -1,0 +1,257 @@
+"""fold: facts count, conclusions only if the guard allows them, and the state is a function of the log alone."""
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.errors import Reason
+from schemas.records import Event
+from schemas.statuses import Stage
+from streams.fold import PAUSE_MS, QUICK_REISSUES, Effect, Place, fold
+from streams.message_state import MessageState, Phase, pack, unpack
+from tests.crash_world import random_plan
+from tests.factories import T0, accepted, answer, plan, plan_channel, rejected
+from tests.story import HOLD_MS, ID, Story
+
+
+def claimed(on_unknown: str = "leave", **changes: object) -> Story:
+    """A message on one channel, claimed and not answered."""
+    channel = plan_channel("x", 0.9, **changes)
+    story = Story(accepted(ID, plan(0.6, on_unknown=on_unknown, channels=[channel])))
+    story.tell(answer(ID, Stage.SENDING, "x"))
+    return story
+
+
+def events_of(seed: int) -> list[tuple[Event, Place]]:
+    """A message's acceptance and some forty events about it that make sense, or do not."""
+    rnd = Random(seed)
+    chosen = random_plan(rnd, T0)
+    names = [channel.channel for channel in chosen.channels]
+    now, events = T0, [accepted(ID, chosen)]
+    for _ in range(40):
+        now += rnd.choice((0, 10, 2_000, 7_000))
+        stage = rnd.choice([*Stage])
+        status = rnd.choice(("accepted", "delivered", "failed", "expired", "sent"))
+        attempt, until = rnd.choice((0, 1, 1, 2, 3)), now + rnd.choice((0, 5_000))
+        event = answer(ID, stage, rnd.choice(names), attempt, at=now, status=status, claim_by=until, until=until)
+        events.append(accepted(ID, chosen) if stage == Stage.ACCEPTED else event)
+    return [(event, Place(offset, event.at)) for offset, event in enumerate(events)]
+
+
+def run(events: list[tuple[Event, Place]], state: MessageState | None = None) -> MessageState | None:
+    """The state after these events."""
+    for event, place in events:
+        state, _ = fold(state, event, place)
+    return state
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 10_000), st.integers(0, 40))
+def test_any_prefix_folds_to_one_state(seed: int, cut: int) -> None:
+    """Folding a log twice, or from what was written to disk anywhere in between, gives the same state."""
+    events = events_of(seed)
+    whole = run(events)
+    assert whole is not None
+    before = run(events[: cut + 1])
+    assert before is not None
+    resumed = run(events[cut + 1 :], unpack(pack(before)))
+    assert resumed is not None
+    assert pack(whole) == pack(resumed)
+
+
+ONCE = {Stage.ACCEPTED, Stage.REJECTED, Stage.ISSUED, Stage.OUTCOME, Stage.UNKNOWN, Stage.RECEIPT, Stage.DEFERRED}
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 10_000), st.integers(0, 40))
+def test_an_event_that_stands_twice_counts_once(seed: int, at: int) -> None:
+    """What is appended a second time, next to the first, changes nothing."""
+    events = events_of(seed)[: at + 1]
+    event, place = events[-1]
+    state = run(events)
+    assert state is not None
+    known = pack(state)
+    if event.stage in ONCE:
+        again, effect = fold(state, event, Place(place.offset + 1, place.appended_at))
+        assert again is state
+        assert effect == Effect.NONE
+        assert pack(state) == known
+
+
+def test_a_claim_in_the_log_wins_over_lapsed() -> None:
+    """A claim that stands behind `lapsed` still means that the provider is being called."""
+    story = Story(accepted(ID, plan(0.6, {"x": 0.9})))
+    story.now += HOLD_MS + 2_000
+    fold(story.state, answer(ID, Stage.LAPSED, "x", at=story.now), Place(50, story.now))
+    assert story.channel("x").phase == Phase.WAITING
+    fold(story.state, answer(ID, Stage.SENDING, "x"), Place(51, story.now))
+    assert story.channel("x").phase == Phase.SENDING
+
+
+def test_lapsed_is_refused_before_its_time_and_after_a_claim() -> None:
+    """Whoever appended it: a lapse counts only for what is issued and overdue."""
+    story = Story(accepted(ID, plan(0.6, {"x": 0.9})))
+    assert fold(story.state, answer(ID, Stage.LAPSED, "x", at=story.now), Place(50, T0))[1] == Effect.NONE
+    story = claimed()
+    late = T0 + HOLD_MS + 2_000
+    assert fold(story.state, answer(ID, Stage.LAPSED, "x", at=late), Place(50, late))[1] == Effect.NONE
+
+
+def test_an_issue_counts_once_and_in_order() -> None:
+    """A second `issued` of the same attempt, and one that skips an attempt, are refused."""
+    story = Story(accepted(ID, plan(0.6, {"x": 0.9})))
+    for attempt in (1, 3):
+        again = answer(ID, Stage.ISSUED, "x", attempt, at=T0, claim_by=T0 + 1)
+        assert fold(story.state, again, Place(50, T0))[1] == Effect.NONE
+
+
+def test_completed_is_refused_while_a_channel_is_out() -> None:
+    """A final status that a stale settle appends cannot count before the answer is there."""
+    story = claimed()
+    for status in ("sent", "failed", "expired"):
+        event = answer(ID, Stage.COMPLETED, "x", 0, at=T0, status=status)
+        assert fold(story.state, event, Place(50, T0))[1] == Effect.NONE
+
+
+def test_unknown_again_keeps_the_providers_key() -> None:
+    """`again`: another attempt of the same group of tries, marked as a possible duplicate."""
+    story = claimed("again")
+    story.tell(answer(ID, Stage.UNKNOWN, "x"))
+    assert story.issued() == ["x", "x"]
+    channel = story.channel("x")
+    assert (channel.attempt, channel.try_group, channel.possible_duplicate) == (2, 0, True)
+
+
+def test_unknown_again_ends_with_the_timeout() -> None:
+    """The timeout runs from the first claim; what waits to try again ends with it."""
+    story = claimed("again")
+    story.tell(answer(ID, Stage.UNKNOWN, "x"))
+    story.look(60_000)
+    assert story.completed() == [("failed", "unknown_outcome")]
+
+
+@pytest.mark.parametrize("policy", ["leave", "query"])
+def test_unknown_left_waits_for_the_timeout(policy: str) -> None:
+    """`leave` and `query`: no other call; failed when time is up, unless a receipt comes."""
+    story = claimed(policy)
+    story.tell(answer(ID, Stage.UNKNOWN, "x"))
+    assert story.completed() == []
+    story.look(59_999)
+    assert story.completed() == []
+    story.look(1)
+    assert story.completed() == [("failed", "unknown_outcome")]
+    assert story.issued() == ["x"]
+
+
+def test_unknown_falls_back_by_policy() -> None:
+    """`fall_back`: the channel has failed, the next one starts."""
+    story = Story(accepted(ID, plan(0.6, {"x": 0.9, "y": 0.5}, on_unknown="fall_back")))
+    story.answer(Stage.UNKNOWN, "x")
+    assert story.issued() == ["x", "y"]
+    assert story.channel("x").reason == Reason.UNKNOWN_OUTCOME
+
+
+def test_a_proof_of_the_lost_call_stops_the_repetition() -> None:
+    """An answer that comes after `unknown` is a fact: what waits to be sent again is not."""
+    story = claimed("again", success="delivered")
+    fold(story.state, answer(ID, Stage.UNKNOWN, "x"), Place(50, T0))
+    assert story.channel("x").phase == Phase.WAITING
+    story.tell(answer(ID, Stage.OUTCOME, "x", status="accepted"))
+    assert story.issued() == ["x"]
+    assert story.channel("x").phase == Phase.TAKEN
+
+
+def test_success_is_the_level_that_the_policy_wants() -> None:
+    """`accepted` is not enough where the policy wants `delivered`; the receipt is."""
+    story = claimed(success="delivered")
+    story.tell(answer(ID, Stage.OUTCOME, "x", status="accepted"))
+    assert story.completed() == []
+    story.tell(answer(ID, Stage.RECEIPT, "x", 0, status="delivered"))
+    assert story.completed() == [("delivered", "")]
+
+
+def test_taken_without_the_wanted_proof_times_out() -> None:
+    """No receipt until the timeout: failed, unknown outcome."""
+    story = claimed(success="delivered")
+    story.tell(answer(ID, Stage.OUTCOME, "x", status="accepted"))
+    story.look(60_000)
+    assert story.completed() == [("failed", "unknown_outcome")]
+
+
+def test_a_receipt_may_overtake_the_answer() -> None:
+    """Delivered before accepted: the level stands, the late answer changes nothing."""
+    story = claimed()
+    story.tell(answer(ID, Stage.RECEIPT, "x", 0, status="delivered"))
+    story.tell(answer(ID, Stage.OUTCOME, "x", status="accepted"))
+    assert story.completed() == [("delivered", "")]
+
+
+def test_a_receipt_of_failure_ends_what_waits_for_proof() -> None:
+    """The provider took it, the network refused it: failed for the receipt's reason; a repeat changes nothing."""
+    story = claimed(success="delivered")
+    story.tell(answer(ID, Stage.OUTCOME, "x", status="accepted"))
+    for _ in range(2):
+        story.tell(answer(ID, Stage.RECEIPT, "x", 0, status="failed", reason="recipient_unreachable"))
+    story.tell(answer(ID, Stage.OUTCOME, "x", status="accepted"))
+    assert story.completed() == [("failed", "recipient_unreachable")]
+
+
+def test_deferred_waits_until_it_may() -> None:
+    """A breaker's `deferred` was no try: it is issued again at `until`, and its clock starts anew."""
+    story = claimed()
+    story.tell(answer(ID, Stage.DEFERRED, "x", until=T0 + 70_000))
+    assert story.issued() == ["x"]
+    assert (story.channel("x").tries, story.channel("x").deadline) == (0, 0)
+    story.look(70_000)
+    assert story.issued() == ["x", "x"]
+
+
+def test_dropped_is_issued_again_at_once_and_then_slower() -> None:
+    """What came too late goes back to the line; with clocks that disagree for good it does not spin."""
+    story = Story(accepted(ID, plan(0.6, {"x": 0.9})))
+    for _ in range(QUICK_REISSUES):
+        story.answer(Stage.DROPPED, "x", reason="too_late")
+    assert len(story.issued()) == QUICK_REISSUES + 1
+    story.answer(Stage.DROPPED, "x", reason="too_late")
+    assert len(story.issued()) == QUICK_REISSUES + 1
+    story.look(PAUSE_MS)
+    assert len(story.issued()) == QUICK_REISSUES + 2
+
+
+def test_a_definite_failure_closes_the_group_of_tries() -> None:
+    """The next try of a channel that was refused would carry another key for the provider."""
+    story = claimed()
+    story.tell(answer(ID, Stage.OUTCOME, "x", status="failed", reason=""))
+    channel = story.channel("x")
+    assert (channel.phase, channel.try_group, channel.reason) == (Phase.FAILED, 1, Reason.UNMAPPED)
+
+
+def test_repeat_conflict_and_late_refusal() -> None:
+    """The same request again is silence, another one under the same id a conflict, a late refusal nothing."""
+    first = accepted(ID, plan(0.6))
+    state, _ = fold(None, first, Place(0, T0))
+    assert fold(state, first, Place(1, T0))[1] == Effect.NONE
+    other = accepted(ID, plan(0.6, digest=bytes(16)))
+    assert fold(state, other, Place(2, T0))[1] == Effect.CONFLICT
+    assert fold(state, rejected(ID, "app_disabled"), Place(3, T0))[1] == Effect.NONE
+
+
+@pytest.mark.parametrize("stage", [Stage.SKIPPED, Stage.FALLBACK, Stage.RETRY_SCHEDULED, Stage.HELD])
+def test_announcements_are_never_read(stage: Stage) -> None:
+    """What only announces what fold derived changes nothing."""
+    story = claimed()
+    assert fold(story.state, answer(ID, stage, "x"), Place(50, T0))[1] == Effect.NONE
+
+
+def test_nothing_is_known_of_a_stranger() -> None:
+    """Events of a message whose acceptance is not in reach are ignored."""
+    assert fold(None, answer(ID, Stage.OUTCOME, "x", status="accepted"), Place(0, T0)) == (None, Effect.NONE)
+    assert fold(None, answer(ID, Stage.COMPLETED, "x", status="sent"), Place(0, T0)) == (None, Effect.NONE)
+
+
+def test_a_channel_outside_the_plan_is_ignored() -> None:
+    """An event about a channel that the plan does not have changes nothing."""
+    story = claimed()
+    assert fold(story.state, answer(ID, Stage.OUTCOME, "fax", status="accepted"), Place(50, T0))[1] == Effect.NONE
