@@ -97,25 +97,30 @@ class Shift:
 
     def _answer_at_once(self, waiting: Sequence[Delivery], *, is_open: bool) -> Iterator[Delivery]:
         """The deliveries that need a call; the others are answered here, without one. Closed: nothing is called."""
-        now_ms = self._post.clock.now_ms()
-        scribe = Scribe(self._post.worker, self._outlets.provider)
         answers: list[tuple[Delivery, Event]] = []
         for one in waiting:
             verdict = self._memory.verdict(attempt_of(one))
-            if verdict is Verdict.UNKNOWN:
-                answers.append((one, scribe.unknown(one, now_ms, CLAIMED_BEFORE)))
-            elif verdict is Verdict.WAIT:
+            if verdict is Verdict.WAIT:
                 self._begin(self._wait_for_older(one))
-            elif verdict is Verdict.CLAIM and is_too_late(one, now_ms):
-                answers.append((one, scribe.dropped(one, now_ms, Reason.TOO_LATE)))
-            elif verdict is Verdict.CLAIM and not is_open:
-                answers.append((one, scribe.dropped(one, now_ms, Reason.CONFIG_MISSING)))
-            elif verdict is Verdict.CLAIM:
-                yield one
-        for one, _ in answers:
-            self._memory.hold(attempt_of(one), now_ms)
+            elif verdict is not Verdict.SKIP:
+                answer = self._answer_without_call(one, verdict, is_open=is_open)
+                if answer is None:
+                    yield one
+                else:
+                    self._memory.hold(attempt_of(one), answer.at)
+                    answers.append((one, answer))
         if answers:
             self._begin(self._publish_all(answers))
+
+    def _answer_without_call(self, one: Delivery, verdict: Verdict, *, is_open: bool) -> Event | None:
+        """The answer to a delivery that needs no call; None when it needs one."""
+        now_ms = self._post.clock.now_ms()
+        scribe = Scribe(self._post.worker, self._outlets.provider)
+        if verdict is Verdict.UNKNOWN:
+            return scribe.unknown(one, now_ms, CLAIMED_BEFORE)
+        if is_too_late(one, now_ms):
+            return scribe.dropped(one, now_ms, Reason.TOO_LATE)
+        return None if is_open else scribe.dropped(one, now_ms, Reason.CONFIG_MISSING)
 
     def _claim(self, waiting: Sequence[Delivery], permits: int) -> tuple[list[Delivery], list[Delivery]]:
         """(what still waits, what is claimed): as many as there are permits. Nothing is awaited on the way."""
