@@ -1,0 +1,158 @@
+"""`medpost publish message | jsonl | hl7`: from a command line, JSON lines or HL7 v2 files into the platform.
+
+Everything that is read is accounted for: published, without a rule, repeated, refused with a reason, or not
+acknowledged. Exit codes: 0 all of it is in order, 1 something was refused, 3 no broker or no registry. Shows file
+names, message numbers and reasons; never what was in a message.
+"""
+
+import sys
+from collections.abc import Iterable
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from console import offers, publish_report
+from console.credentials import Credentials, clients_for, read_credentials
+from console.listing import Format, FormatOption, show_one
+from console.progress import meter
+from console.publishing import Desk, Offer, publish
+from infra import settings as settings_module
+from infra.kafka import ping
+from producers import mapping_files, requests
+from producers.hl7.charset import codec_named
+from producers.hl7_feed import Reader
+from producers.requests import Fields
+
+app = typer.Typer(help="发布消息：单条、JSON 行、HL7 v2 文件。", no_args_is_help=True)
+
+BROKER_S: Final = 5.0
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="只检查与计数，不发布")]
+KeyFile = Annotated[
+    Path | None, typer.Option("--credentials", help='密钥文件 {"lis": {"key_id": …, "secret": …}}；缺省用本机登记的')
+]
+RunId = Annotated[str, typer.Option("--run-id", help="加在业务编号之前：同一文件可作为新的一批再发")]
+
+
+@app.command("message", help="发布一条消息，返回消息编号。")
+def message(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
+    app_id: Annotated[str, typer.Option("--app", help="应用标识，例如 his")],
+    kind: Annotated[str, typer.Option("--type", help="消息类型，例如 lab_report")],
+    to: Annotated[str, typer.Option("--to", help="接收人，例如 patient_id=P0001")],
+    param: Annotated[list[str] | None, typer.Option("--param", help="模板参数 名=值，可重复")] = None,
+    reference: Annotated[str, typer.Option("--reference", help="业务编号：同一编号即同一条消息")] = "",
+    channel: Annotated[list[str] | None, typer.Option("--channel", help="只用这些渠道，可重复")] = None,
+    priority: Annotated[str, typer.Option("--priority", help="urgent | normal | bulk，只能降低")] = "",
+    expires_at: Annotated[datetime | None, typer.Option("--expires-at", help="过期时刻，本机时区")] = None,
+    key_file: KeyFile = None,
+    dry_run: DryRun = False,
+    form: FormatOption = Format.TABLE,
+) -> int:
+    """Publish one message and print its id."""
+    fields = Fields(
+        type=kind,
+        recipient=_pair(to, "--to"),
+        personalisation=dict(_pair(one, "--param") for one in param or []),
+        reference=reference,
+        channels=channel or [],
+        priority=priority,
+        expires_at=expires_at.astimezone() if expires_at else None,
+    )
+    request = requests.from_fields(fields)
+    if dry_run:
+        show_one({"message_id": "", "type": kind}, publish_report.MESSAGE_HEADINGS, form)
+        return 0
+    settings = settings_module.load()
+    ping(settings_module.kafka_endpoint(settings), BROKER_S)
+    with closing(clients_for(settings, _keys(key_file))) as clients:
+        client = clients.client_of(app_id)
+        message_id, lane = client.submit(request).result(), client.lane_of(request)
+    show_one({"message_id": message_id, "type": kind, "lane": lane}, publish_report.MESSAGE_HEADINGS, form)
+    if form is Format.TABLE:
+        typer.echo(f"查看进展：medpost messages get {message_id}", err=True)
+    return 0
+
+
+@app.command("jsonl", help="发布 JSON 行：每行一条消息，成员同 POST /v1/messages，另有 app_id。")
+def jsonl(
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="JSON 行文件；- 为标准输入")],
+    app_id: Annotated[str, typer.Option("--app", help="未写 app_id 的行属于此应用")] = "",
+    run_id: RunId = "",
+    key_file: KeyFile = None,
+    dry_run: DryRun = False,
+    form: FormatOption = Format.TABLE,
+) -> int:
+    """Publish one message a line."""
+    path = None if file == "-" else _existing(Path(file))
+    with meter(path.stat().st_size if path else 0) as gauge:
+        lines: Iterable[bytes] = offers.lines_of(path, gauge.advance) if path else sys.stdin.buffer
+        found = offers.from_jsonl(lines, path.name if path else "-", app_id, run_id)
+        report = _run(found, gauge.show, key_file, dry_run=dry_run)
+    return publish_report.print_report(report, form, is_dry_run=dry_run)
+
+
+@app.command("hl7", help="发布 HL7 v2 文件：按映射表把事件变成消息，逐条交代去向。")
+def hl7(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
+    places: Annotated[list[Path], typer.Argument(metavar="FILE|FOLDER…", help="HL7 v2 文件，或含有这些文件的目录")],
+    site: Annotated[str, typer.Option("--mapping", help="映射表：自带站点名，或 YAML 文件路径")] = "hean",
+    charset: Annotated[str, typer.Option("--charset", help="MSH-18 未声明时采用的字符集，例如 GBK")] = "",
+    lf_text: Annotated[bool, typer.Option("--lf-is-text", help="单独的 LF 属于字段内容，不结束段")] = False,
+    pattern: Annotated[list[str] | None, typer.Option("--pattern", help="只读这些文件名，例如 *.hl7")] = None,
+    run_id: RunId = "",
+    key_file: KeyFile = None,
+    dry_run: DryRun = False,
+    form: FormatOption = Format.TABLE,
+) -> int:
+    """Publish what a mapping makes of HL7 v2 files."""
+    mapping_path = Path(site) if site.endswith((".yaml", ".yml")) else mapping_files.packaged(site)
+    reader = Reader(mapping_files.load(mapping_path, run_id), _codec(charset), is_lf_text=lf_text)
+    found = [(place, offers.files_in(_existing(place), tuple(pattern or ()))) for place in places]
+    with meter(sum(path.stat().st_size for _, paths in found for path in paths)) as gauge:
+        all_offers = (offer for place, paths in found for offer in offers.from_hl7(reader, paths, place, gauge.advance))
+        report = _run(all_offers, gauge.show, key_file, dry_run=dry_run)
+    report.files = sum(len(paths) for _, paths in found)
+    return publish_report.print_report(report, form, is_dry_run=dry_run)
+
+
+def _run(
+    found: Iterable[Offer], on_progress: publish_report.OnProgress, key_file: Path | None, *, dry_run: bool
+) -> publish_report.Report:
+    """Publish the offers; everything that is known about them, also when the broker goes away half-way."""
+    if dry_run:
+        return publish_report.gathered(publish(found, Desk(None)), on_progress)
+    settings = settings_module.load()
+    ping(settings_module.kafka_endpoint(settings), BROKER_S)
+    with closing(clients_for(settings, _keys(key_file))) as clients:
+        return publish_report.gathered(publish(found, Desk(clients.client_of)), on_progress)
+
+
+def _keys(key_file: Path | None) -> Credentials | None:
+    return read_credentials(key_file) if key_file else None
+
+
+def _pair(text: str, option: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not (name and separator):
+        raise typer.BadParameter(f"{text!r}：写成 名=值", param_hint=option)
+    return name, value
+
+
+def _existing(place: Path) -> Path:
+    if not place.exists():
+        raise typer.BadParameter(f"{place} 不存在", param_hint="FILE")
+    return place
+
+
+def _codec(name: str) -> str:
+    found = codec_named(name) if name else ""
+    if found is None:
+        raise typer.BadParameter(f"{name}：未知字符集，可用 UTF-8、GBK、GB18030、Big5、8859/1", param_hint="--charset")
+    return found
+
+
+def register(main: typer.Typer) -> None:
+    """Add `medpost publish`."""
+    main.add_typer(app, name="publish")
