@@ -1,0 +1,256 @@
+"""Offers messages as hospital systems do, through the SDK, at a steady rate, and keeps account of every answer.
+
+Called by the course; runs in a thread of its own. What is not acknowledged is offered again under the same reference
+until it is. One in a hundred is offered a second time on purpose, and a few under a reference that is taken. It knows
+the sample hospital, and nothing of what happens behind the SDK.
+"""
+
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct, structs
+
+from producers.publisher import ClientOptions, MedpostClient
+from producers.requests import MessageRequest
+from schemas import ids
+from schemas.errors import MedpostError, Reason
+from schemas.statuses import Lane
+from tests.ledger.judge import Offer
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+KEYS: Final[Mapping[str, str]] = {
+    "his": "demo-only-his-0123456789-abcdefghijklmnop",
+    "lis": "demo-only-lis-0123456789-abcdefghijklmnop",
+    "pacs": "demo-only-pacs-0123456789-abcdefghijklmno",
+    "booking": "demo-only-booking-0123456789-abcdefghijkl",
+}
+"""The sample hospital's demonstration keys, as its registry files have them."""
+FORGER: Final = "forger"
+"""Stands for an application's client with a wrong key."""
+DELIVERY_S: Final = 8.0
+"""Shorter than a broker's return on a busy machine, so that offering again is tried, too."""
+AGAIN_S: Final = 0.5
+REPEATED: Final = 0.01
+CONFLICTING: Final = 0.002
+LOOK_S: Final = 0.005
+
+
+class Kind(Struct, frozen=True):
+    """A message type with its application, lane, share of all messages, and parameters."""
+
+    type: str
+    app_id: str
+    lane: Lane
+    share: float
+    parameters: tuple[str, ...]
+
+
+KINDS: Final = (
+    Kind("lab_report", "lis", Lane.NORMAL, 0.27, ("item", "report_time")),
+    Kind(
+        "registration_confirmed", "his", Lane.NORMAL, 0.12, ("department", "doctor", "visit_time", "location", "number")
+    ),
+    Kind("exam_report", "pacs", Lane.NORMAL, 0.10, ("item", "report_time")),
+    Kind("exam_booked", "booking", Lane.NORMAL, 0.08, ("item", "exam_time", "location")),
+    Kind("visit_cancelled", "booking", Lane.NORMAL, 0.05, ("department", "doctor", "visit_date")),
+    Kind("queue_called", "his", Lane.URGENT, 0.23, ("department", "room", "number")),
+    Kind("critical_value", "lis", Lane.URGENT, 0.05, ("ward", "bed", "item", "value", "unit")),
+    Kind("follow_up", "his", Lane.BULK, 0.10, ("department", "question", "due_date")),
+)
+MAGIC: Final[Mapping[str, float]] = {"P9001": 0.004, "P9006": 0.004, "P9007": 0.002, "P9008": 0.003, "P9009": 0.002}
+"""Recipients whose number makes the simulators refuse, fail in passing, throttle, cut the socket, or find fault."""
+REFUSALS: Final = (
+    Reason.RECIPIENT_UNKNOWN,
+    Reason.MISSING_PARAMETER,
+    Reason.TYPE_NOT_GRANTED,
+    Reason.TYPE_UNKNOWN,
+    Reason.TOKEN_SIGNATURE,
+)
+REFUSED: Final = 0.01
+
+
+class Wanted(Struct, frozen=True):
+    """One message to offer: who offers it, what, and the reason why it must be refused, if it must."""
+
+    client: str
+    app_id: str
+    lane: Lane
+    request: MessageRequest
+    refusal: str = ""
+
+    @property
+    def message_id(self) -> bytes:
+        """The id that its reference gives it."""
+        return ids.from_reference(self.app_id, self.request.reference)
+
+
+def wanted(number: int, seed: int) -> Wanted:
+    """The message of that number: the same for the same seed."""
+    dice = random.Random(f"{seed}/{number}")
+    (kind,) = dice.choices(KINDS, [one.share for one in KINDS])
+    is_for_staff = kind.type == "critical_value"
+    recipient = ("staff_id", f"S{dice.randint(1, 10):03d}") if is_for_staff else ("patient_id", _patient(dice, kind))
+    request = MessageRequest(
+        type=kind.type,
+        recipient=recipient,
+        personalisation={name: f"{name} {number}"[:12] for name in kind.parameters},
+        reference=f"ledger-{seed}-{number}",
+    )
+    made = Wanted(kind.app_id, kind.app_id, kind.lane, request)
+    return _spoiled(made, dice.choice(REFUSALS)) if dice.random() < REFUSED else made
+
+
+def _patient(dice: random.Random, kind: Kind) -> str:
+    chance = dice.random()
+    for patient, share in MAGIC.items():
+        chance -= share
+        if chance < 0 and (patient, kind.lane) != ("P9008", Lane.BULK):  # a minute's time-out would only cost time
+            return patient
+    return f"P{dice.randint(1, 60):04d}"
+
+
+def _spoiled(made: Wanted, reason: Reason) -> Wanted:
+    """The same message, made so that intake must refuse it for that reason."""
+    request = made.request
+    if reason is Reason.TOKEN_SIGNATURE:
+        return structs.replace(made, client=FORGER, app_id="his", refusal=reason)
+    if reason is Reason.TYPE_NOT_GRANTED:
+        stranger = "pacs" if made.app_id != "pacs" else "his"
+        return structs.replace(made, client=stranger, app_id=stranger, refusal=reason)
+    changes: dict[Reason, MessageRequest] = {
+        Reason.RECIPIENT_UNKNOWN: structs.replace(request, recipient=("patient_id", "P8888")),
+        Reason.MISSING_PARAMETER: structs.replace(request, personalisation={}),
+        Reason.TYPE_UNKNOWN: structs.replace(request, type="no_such_type"),
+    }
+    lane = Lane.NORMAL if reason is Reason.TYPE_UNKNOWN else made.lane
+    return structs.replace(made, request=changes[reason], lane=lane, refusal=reason)
+
+
+class Offering:
+    """Offers `count` messages at `rate_per_s`; `run` blocks, `start` does it in a thread.
+
+    Its counts may be read while it runs.
+    """
+
+    def __init__(self, bootstrap: str, count: int, rate_per_s: float, seed: int) -> None:
+        self._count = count
+        self._rate_per_s = rate_per_s
+        self._seed = seed
+        self._dice = random.Random(seed)
+        lanes = {kind.type: str(kind.lane) for kind in KINDS}
+        options = ClientOptions(lanes=lanes, delivery_timeout_s=DELIVERY_S)
+        self._clients = {app: MedpostClient(bootstrap, app, f"{app}-1", key, options) for app, key in KEYS.items()}
+        self._clients[FORGER] = MedpostClient(bootstrap, "his", "his-1", "not-the-key-of-this-application-0", options)
+        self._thread = threading.Thread(target=self.run, name="offering", daemon=True)
+        self._lock = threading.Lock()
+        self._again: deque[tuple[float, Wanted, Callable[[Wanted], None]]] = deque()
+        self._unanswered = 0
+        self.accepted: list[Wanted] = []
+        """Acknowledged, each once."""
+        self.offered = 0
+        self.repeated = 0
+        self.conflicting: list[bytes] = []
+        self.retried = 0
+        self.slowest_s = 0.0
+        self.ended_at_ms = 0
+        self.fault: BaseException | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is something left to offer, or to be acknowledged."""
+        return self._thread.is_alive()
+
+    def run(self) -> None:
+        """Offer all; ends when everything is acknowledged."""
+        try:
+            self._offer_all()
+            while self._unanswered or self._again:
+                self._offer_again()
+                time.sleep(LOOK_S)
+        except BaseException as fault:  # noqa: BLE001 - whoever waits is told
+            self.fault = fault
+        finally:
+            self.ended_at_ms = time.time_ns() // 1_000_000
+            for client in self._clients.values():
+                client.close(1)
+
+    def _offer_all(self) -> None:
+        began_s = time.monotonic()
+        for number in range(self._count):
+            while time.monotonic() < began_s + number / self._rate_per_s:
+                self._offer_again()
+                time.sleep(LOOK_S)
+            one = wanted(number, self._seed)
+            self._submit(one, self._note)
+            self.offered += 1
+
+    def _offer_again(self) -> None:
+        with self._lock:
+            ripe = [self._again.popleft() for _ in range(len(self._again)) if self._again[0][0] <= time.monotonic()]
+        for _, one, then in ripe:
+            self._submit(one, then)
+
+    def _submit(self, one: Wanted, then: Callable[[Wanted], None]) -> None:
+        """Offer it; `then` is called when it is acknowledged, until then it is offered again."""
+        began_s = time.monotonic()
+        with self._lock:
+            self._unanswered += 1
+
+        def answered(answer: "Future[str]") -> None:
+            fault = answer.exception()
+            with self._lock:
+                self._unanswered -= 1
+                self.slowest_s = max(self.slowest_s, time.monotonic() - began_s)
+                if fault is not None:
+                    self._later(one, then)
+                    return
+            then(one)
+
+        try:
+            answer = self._clients[one.client].submit(one.request)
+        except MedpostError:
+            with self._lock:
+                self._unanswered -= 1
+                self._later(one, then)
+        else:
+            answer.add_done_callback(answered)
+
+    def _later(self, one: Wanted, then: Callable[[Wanted], None]) -> None:
+        self.retried += 1
+        self._again.append((time.monotonic() + AGAIN_S, one, then))
+
+    def _note(self, one: Wanted) -> None:
+        """It is acknowledged: now and then it is offered once more, or something else under its reference."""
+        with self._lock:
+            self.accepted.append(one)
+            chance = self._dice.random()
+            if chance < REPEATED:
+                self.repeated += 1
+                self._again.append((time.monotonic() + AGAIN_S, one, _nothing))
+            elif chance < REPEATED + CONFLICTING and not one.refusal:
+                self.conflicting.append(one.message_id)
+                self._again.append((time.monotonic() + AGAIN_S, _another(one), _nothing))
+
+    def offers(self) -> list[Offer]:
+        """What was acknowledged, for the judge."""
+        return [Offer(one.message_id, one.refusal) for one in self.accepted]
+
+
+def _nothing(_: Wanted) -> None:
+    """A repeat is not counted."""
+
+
+def _another(one: Wanted) -> Wanted:
+    """Something else under the same reference."""
+    texts = {name: f"{text}!" for name, text in one.request.personalisation.items()}
+    return structs.replace(one, request=structs.replace(one.request, personalisation=texts))
