@@ -13,7 +13,7 @@ import typer
 
 from schemas.errors import MedpostError, UnavailableError
 
-NOUNS: Final = ("servers", "run", "registry", "messages", "routing", "token")
+NOUNS: Final = ("servers", "sample", "run", "registry", "publish", "messages", "routing", "token")
 """Modules of `console.cli`, in the order of the help text."""
 
 EXIT_NO: Final = 1

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from console import words
 from console.listing import Format, FormatOption, show
+from console.provisioning import provision_installation
 from infra import settings as settings_module
 from infra.clock import SystemClock
 from infra.crypto import load_keyring
@@ -84,8 +85,10 @@ def apply_place(
 @app.command("apply", help="校验文件并整体生效：全部有效才写入，一秒内各进程同时切换。")
 def apply_(place: Place = None, sample: Sample = False, delete: Deletes = False) -> int:
     """Check the files and put them into effect as a whole."""
+    settings, chosen = settings_module.load(), _place(place, sample)
+    provision_installation(settings)
     try:
-        version, found = apply_place(settings_module.load(), _place(place, sample), deletes=delete)
+        version, found = apply_place(settings, chosen, deletes=delete)
     except BadFilesError as refused:
         return _refuse(refused)
     if not found:

@@ -9,12 +9,10 @@ from typing import Annotated
 
 import typer
 
+from console.provisioning import provision_installation
 from infra import settings as settings_module
-from infra.kafka import TopicSpec, provision
 from infra.settings import Settings
-from schemas import topics
 from schemas.statuses import Lane
-from sinks.channel import channel_names
 
 
 class Role(StrEnum):
@@ -29,20 +27,6 @@ class Role(StrEnum):
 
 LANED = frozenset({Role.INTAKE, Role.SETTLE, Role.SINKS})
 """Roles that serve one lane a process."""
-
-
-def provision_installation(settings: Settings) -> None:
-    """Create every topic of this installation that is missing; a mismatch is refused with what to do."""
-    specs = [
-        TopicSpec(
-            topic.named(settings.namespace),
-            topic.partitions or settings.partitions,
-            settings.replication,
-            topic.config,
-        )
-        for topic in topics.installation(channel_names())
-    ]
-    provision(settings_module.kafka_endpoint(settings), specs)
 
 
 def _intake(settings: Settings, lane: str) -> int:

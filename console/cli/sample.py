@@ -1,0 +1,173 @@
+"""`medpost sample`: the main job from end to end, with a sample hospital (虚构), shown step by step.
+
+Starts what is not up, loads the registry, publishes a day of HIS, LIS, PACS and booking, follows every message to its
+end, and prints what came of it. Stops again what it started itself, unless told to keep it.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from console import words
+from console.cli.registry import apply_place, sample_folder
+from console.listing import Format, show
+from console.provisioning import provision_installation
+from console.sample import tour
+from console.sample.hospital import SampleTotals, publish_sample
+from console.sample.phone import Phone, Received, masked
+from console.sentences import told as in_words
+from console.standing import in_order
+from infra import queries
+from infra import settings as settings_module
+from infra.clickhouse import Store
+from infra.local import control
+from infra.local.installation import load_here
+from infra.settings import Settings
+
+Keep = Annotated[bool, typer.Option("--keep", help="结束后保持运行 · leave everything running")]
+
+SHOWN_MESSAGES: Final = 8
+"""Messages of the phone that are printed; `since` finds them all."""
+PLAIN_EVERY_S: Final = 5.0
+"""Between two progress lines where there is no terminal."""
+
+
+def sample(*, keep: Keep = False) -> int:
+    """Run the sample hospital's day and show what came of it; exit code 1 when a message has no end."""
+    settings, began = load_here(), time.monotonic()
+    memory = tour.Memory(settings)
+    _head(1, "启动本地 Kafka、存储、模拟供应商与各进程")
+    started = tour.start(settings, typer.echo)
+    try:
+        code = _day(settings, memory)
+    finally:
+        if started.is_ours and not keep:
+            control.end(settings)
+    _head(7, f"完成：用时 {time.monotonic() - began:.0f} 秒，全部进程内存峰值 {memory.peak_mb} MB")
+    _next_steps(is_running=keep or not started.is_ours)
+    return code
+
+
+def _day(settings: Settings, memory: tour.Memory) -> int:
+    _head(2, "登记示例医院：4 个系统、8 种消息、2 个渠道")
+    provision_installation(settings)
+    version, _ = apply_place(settings, sample_folder(), author="sample")
+    phone = Phone(tour.simulators_of(settings))
+    approved = phone.approve_templates(tour.snapshot_of(settings))
+    typer.echo(f"  ✓ 登记版本 {version}；{approved} 个短信模板已在模拟供应商处报备")
+    tour.wait_ready(settings, typer.echo, memory)
+    since_ms = time.time_ns() // 1_000_000
+    _head(3, "HIS、LIS、PACS、预约平台发布一天的事件")
+    totals = publish_sample(settings, f"{since_ms:x}", lambda line: typer.echo(f"  {line}"))
+    _published(totals)
+    _head(4, "等待每条消息得到最终状态")
+    finished = _follow(settings, since_ms, totals.awaited, memory)
+    with Store(settings_module.endpoints(settings).clickhouse) as store:
+        _outcomes(store, since_ms)
+        _timeline(store, since_ms)
+    _head(6, "手机与工作站收到了什么")
+    _phone(list(phone.received(since_ms)))
+    if finished < totals.awaited:
+        typer.secho(f"✗ {totals.awaited - finished} 条消息没有最终状态", fg=typer.colors.RED, err=True)
+        return 1
+    return 0
+
+
+def _head(number: int, text: str) -> None:
+    typer.secho(f"\n[{number}/7] {text}", bold=True)
+
+
+def _published(totals: SampleTotals) -> None:
+    """The day's input, accounted for: what was read is published, repeated, without a rule, or refused."""
+    show(totals.rows(), SampleTotals.HEADINGS, Format.TABLE)
+    balance = "相符" if totals.is_reconciled else "不符"
+    typer.echo(f"  读入 {totals.read}，已发布 {totals.awaited} 条消息，账目{balance}")
+
+
+def _follow(settings: Settings, since_ms: int, awaited: int, memory: tour.Memory) -> int:
+    """Show how many have ended, as a bar on a terminal and as plain lines elsewhere; returns the last count."""
+    console = Console()
+    finished, shown = 0, 0.0
+    columns = (TextColumn("  最终状态"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=awaited)
+        for finished in tour.follow(settings, since_ms, awaited, memory):
+            bar.update(task, completed=finished)
+            if not console.is_terminal and time.monotonic() - shown > PLAIN_EVERY_S:
+                typer.echo(f"  {finished}/{awaited}")
+                shown = time.monotonic()
+    typer.echo(f"  ✓ {finished}/{awaited}")
+    return finished
+
+
+def _outcomes(store: Store, since_ms: int) -> None:
+    _head(5, "结果：按类型与渠道；拒绝：按原因")
+    outcomes = [
+        {
+            "type": row.type or "—",
+            "channel": row.channel or "—",
+            "status": words.of_status(row.status),
+            "messages": row.messages,
+            "p50": words.span(row.p50_ms),
+            "p95": words.span(row.p95_ms),
+        }
+        for row in queries.outcomes_by_type_and_channel(store, since_ms)
+    ]
+    headings = {"type": "类型", "channel": "渠道", "status": "最终状态", "messages": "条数", "p50": "p50", "p95": "p95"}
+    show(outcomes, headings, Format.TABLE)
+    refused = [
+        {"reason": words.of_reason(row.reason), "app": row.app_id or "—", "requests": row.requests}
+        for row in queries.refusals_by_reason(store, since_ms)
+    ]
+    typer.echo("")
+    show(refused, {"reason": "拒绝原因", "app": "应用", "requests": "条数"}, Format.TABLE)
+
+
+def _timeline(store: Store, since_ms: int) -> None:
+    """One message that needed its fallback, event by event; any finished one where there is none."""
+    selection = queries.Selection(since_ms=since_ms, type="registration_confirmed", limit=200)
+    found = queries.finished(store, selection)
+    if not found:
+        return
+    chosen = max(found, key=lambda fact: (fact.attempts, fact.status == "delivered"))
+    typer.secho(f"\n一条消息的经过 {chosen.message_id}", bold=True)
+    events = in_order(queries.timeline_of(store, chosen.message_id, queries.days_of(store, chosen.message_id)))
+    rows = [{"at": words.moment(event.at_ms), "told": in_words(event), "worker": event.worker} for event in events]
+    show(rows, {"at": "时间", "told": "经过", "worker": "由"}, Format.TABLE)
+
+
+def _phone(received: Sequence[Received]) -> None:
+    newest: dict[tuple[str, str], Received] = {}
+    for message in received:
+        newest[message.channel, (message.title or message.text)[:12]] = message
+    rows = [
+        {
+            "at": words.moment(message.at)[11:19],
+            "channel": message.channel,
+            "to": masked(message.recipient),
+            "text": f"{message.title} {message.text}".strip(),
+        }
+        for message in list(newest.values())[:SHOWN_MESSAGES]
+    ]
+    show(rows, {"at": "时间", "channel": "渠道", "to": "收件人", "text": "内容"}, Format.TABLE)
+    typer.echo(f"  共收到 {len(received)} 条")
+
+
+def _next_steps(*, is_running: bool) -> None:
+    typer.echo("接下来可以试：")
+    steps = [
+        "medpost messages list --since 1h" if is_running else "make up",
+        "medpost routing explain --type critical_value",
+        "medpost messages events ID（上面任何一个编号）" if is_running else "medpost messages list --since 1h",
+    ]
+    for step in steps:
+        typer.echo(f"  {step if step.startswith('make') else '.venv/bin/' + step}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add `medpost sample`."""
+    app.command("sample", help="示例医院的一天：从事件到手机，全程可见 · the main job, shown")(sample)
