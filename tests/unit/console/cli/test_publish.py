@@ -1,0 +1,63 @@
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from console.cli import publish
+from console.sample.hospital import EVENTS
+from schemas.errors import MedpostError
+
+
+def run(*arguments: str, stdin: bytes = b"") -> Result:
+    """The command with these arguments, nothing of it on the network."""
+    main = typer.Typer()
+    publish.register(main)
+    main.callback()(lambda: None)
+    return CliRunner().invoke(main, ["publish", *arguments], input=stdin)
+
+
+def test_a_dry_run_over_files_reconciles_and_needs_no_broker() -> None:
+    """HL7 of the sample laboratory: repeats and splits are told."""
+    done = run("hl7", str(EVENTS / "lis"), "--dry-run", "--format", "json")
+    totals = json.loads(done.stdout)["totals"]
+    assert (done.exit_code, totals["files"], totals["read"], totals["reconciled"]) == (0, 3, 81, True)
+    assert (totals["split"], totals["duplicate"], totals["published_by_type"]["critical_value"]) == (25, 2, 10)
+
+
+def test_json_lines_come_from_standard_input() -> None:
+    """`-` is the pipe; `--app` fills in."""
+    line = b'{"type": "t", "recipient": {"id_type": "patient_id", "id_value": "P1"}}\n'
+    done = run("jsonl", "-", "--app", "his", "--dry-run", "--format", "json", stdin=line * 2 + b"{\n")
+    totals = json.loads(done.stdout)["totals"]
+    assert (totals["published"], totals["refused"]) == (2, 1)
+
+
+def test_a_single_message_is_checked_without_sending() -> None:
+    """A dry run of one message says what it would be."""
+    done = run("message", "--app", "his", "--type", "t", "--to", "patient_id=P1", "--param", "a=b=c", "--dry-run")
+    assert done.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["message", "--app", "his", "--type", "t", "--to", "P1", "--dry-run"],
+        ["message", "--app", "his", "--type", "t", "--to", "a=b", "--param", "x", "--dry-run"],
+        ["hl7", "/no/such/folder", "--dry-run"],
+        ["jsonl", "/no/such/file", "--dry-run"],
+        ["hl7", str(EVENTS), "--charset", "klingon", "--dry-run"],
+    ],
+)
+def test_wrong_use_is_exit_code_2(arguments: list[str]) -> None:
+    """What is wrong is said, with the option's name."""
+    assert run(*arguments).exit_code == 2
+
+
+def test_an_unknown_mapping_is_refused(tmp_path: Path) -> None:
+    """Neither a packaged site nor a valid file: an error of ours, for the one place that shows them."""
+    (tmp_path / "m.yaml").write_text("site: x")
+    for mapping in ("nowhere", str(tmp_path / "m.yaml")):
+        done = run("hl7", str(EVENTS), "--mapping", mapping, "--dry-run")
+        assert isinstance(done.exception, MedpostError)
