@@ -6,16 +6,18 @@ from typing import Any
 
 import pytest
 
-from schemas.records import Event
+from infra.state import Store
+from schemas.records import Delivery, Event, Outcome
 from schemas.statuses import Stage
 from streams import decide as decide_module
 from streams import fold as fold_module
+from streams.consequences import Author, Record
 from streams.fold import Place
 from streams.keys import Keys
 from streams.message_state import ChannelState, MessageState, Phase
-from streams.partition import Partition
+from streams.partition import Checkpoint, Partition, Rules, checkpoint_of, clear
 from tests.crash_world import History
-from tests.factories import message_id
+from tests.factories import T0, accepted, answer, message_id, plan, rejected
 
 ID = message_id(1)
 KEYS = Keys(1, 0)
@@ -71,3 +73,187 @@ def test_a_broken_guard_is_seen(broken: str, tmp_path: Path, monkeypatch: pytest
     for block in range(8):
         found = found or found_bad(tmp_path / str(block), range(block * 5, block * 5 + 5))
     assert found
+
+
+class Desk:
+    """A partition with its log in memory: what it sends comes back when `read` is called."""
+
+    def __init__(self, folder: Path, window: int = 100) -> None:
+        self.store = Store(folder / "db")
+        self.window = window
+        self.now = T0
+        self.log: list[Event] = []
+        self.sent: list[Record] = []
+        self.part = self.opened()
+
+    def opened(self) -> Partition:
+        """The partition as it is on disk."""
+        rules = Rules(Author("normal", "test"), HOLD_MS, lambda _: self.window)
+        return Partition(self.store, KEYS, rules, checkpoint_of(self.store, KEYS) or Checkpoint())
+
+    def tell(self, *events: Event) -> list[Record]:
+        """Append events, read everything unread, conclude, write; what was sent."""
+        self.log += events
+        out: list[Record] = []
+        while self.part.position < len(self.log):
+            offset = self.part.position
+            self.part.read(self.log[offset], Place(offset, self.now), out)
+        return self.conclude(out)
+
+    def conclude(self, out: list[Record]) -> list[Record]:
+        """Let time and room have their say; conclusions go to the log's end, unread."""
+        self.part.read_up_to_ms = self.now
+        self.part.fire(self.now, 100)
+        self.part.conclude(self.now, out)
+        self.store.write(self.part.cut(self.now))
+        self.part.written()
+        self.log += [record for record in out if isinstance(record, Event)]
+        self.sent += out
+        return out
+
+    def settle(self, *events: Event) -> list[Record]:
+        """`tell` until nothing new follows."""
+        begun = len(self.sent)
+        self.tell(*events)
+        while self.part.position < len(self.log):
+            self.tell()
+        return self.sent[begun:]
+
+
+def deliveries(records: list[Record]) -> list[Delivery]:
+    """The deliveries among them."""
+    return [record for record in records if isinstance(record, Delivery)]
+
+
+def stages(records: list[Record]) -> list[str]:
+    """The stages of the events among them."""
+    return [record.stage for record in records if isinstance(record, Event)]
+
+
+def test_nothing_is_delivered_before_the_issue_is_read_back(tmp_path: Path) -> None:
+    """The first answer to an acceptance is `issued` alone; reading it makes the delivery with the sealed part."""
+    desk = Desk(tmp_path)
+    assert stages(desk.tell(accepted(ID, plan(0.6)))) == [Stage.ISSUED]
+    (made,) = deliveries(desk.tell())
+    assert (made.channel, made.attempt, made.sealed) == ("x", 1, b"sealed-x")
+
+
+def test_an_unread_conclusion_is_not_proposed_again(tmp_path: Path) -> None:
+    """Touched once more before its `issued` came back, the message waits."""
+    desk = Desk(tmp_path)
+    desk.tell(accepted(ID, plan(0.6)))
+    unread = desk.log.pop()
+    assert desk.tell(answer(ID, Stage.OUTCOME, "x", 0, status="failed")) == []
+    desk.log.append(unread)
+    assert len(deliveries(desk.tell())) == 1
+
+
+def test_a_final_status_waits_until_nothing_is_unread(tmp_path: Path) -> None:
+    """Two always-channels: one conclusion unread on the second keeps the end away, and the end comes once."""
+    desk = Desk(tmp_path)
+    desk.settle(accepted(ID, plan(0.5, {"x": 0.9, "y": 0.5})))
+    desk.settle(answer(ID, Stage.SENDING, "x"), answer(ID, Stage.SENDING, "y"))
+    done = desk.settle(*(answer(ID, Stage.OUTCOME, channel, status="accepted") for channel in "xy"))
+    assert stages(done).count(Stage.COMPLETED) == 1
+    assert [one.status for one in done if isinstance(one, Outcome)] == ["sent"]
+
+
+def test_no_more_in_flight_than_the_window(tmp_path: Path) -> None:
+    """The rest waits on disk, and follows as answers come; unread issues count too."""
+    desk = Desk(tmp_path, window=2)
+    one = plan(0.6, {"x": 0.9})
+    desk.settle(*(accepted(message_id(number), one) for number in range(5)))
+    assert len(deliveries(desk.sent)) == 2
+    assert desk.part.backlog() == {("x", "his"): 3}
+    of = message_id(0)
+    desk.settle(answer(of, Stage.SENDING, "x"), answer(of, Stage.OUTCOME, "x", status="accepted"))
+    assert len(deliveries(desk.sent)) == 3
+
+
+def test_applications_take_turns(tmp_path: Path) -> None:
+    """One message of another application is the next to be issued, whatever the first has queued."""
+    desk = Desk(tmp_path, window=1)
+    one = plan(0.6, {"x": 0.9})
+    desk.settle(*(accepted(message_id(number), one) for number in range(20)))
+    desk.settle(accepted(message_id(99), one, app_id="lis"))
+    for number in (0, 1):
+        desk.settle(answer(message_id(number), Stage.SENDING, "x"))
+        desk.settle(answer(message_id(number), Stage.OUTCOME, "x", status="accepted"))
+    assert message_id(99) in {made.message_id for made in deliveries(desk.sent)}
+
+
+def test_a_restart_goes_on_where_it_was(tmp_path: Path) -> None:
+    """Lines, windows, due entries and states come from disk; what is unclaimed lapses and is issued again."""
+    desk = Desk(tmp_path, window=2)
+    one = plan(0.6, {"x": 0.9})
+    desk.settle(*(accepted(message_id(number), one) for number in range(4)))
+    desk.part = desk.opened()
+    assert desk.part.backlog() == {("x", "his"): 2}
+    assert deliveries(desk.settle()) == []
+    desk.now += HOLD_MS + 2_000
+    again = deliveries(desk.settle())
+    assert sorted((made.message_id, made.attempt) for made in again) == [(message_id(0), 2), (message_id(1), 2)]
+
+
+def test_catching_up_is_silent_and_then_repeats_the_open_deliveries(tmp_path: Path) -> None:
+    """Deliveries of what was issued and not claimed, with the logged claim_by, and nothing else."""
+    desk = Desk(tmp_path)
+    desk.settle(accepted(ID, plan(0.6)), accepted(message_id(2), plan(0.6)))
+    desk.settle(answer(message_id(2), Stage.SENDING, "x"))
+    first = deliveries(desk.sent)
+    clear(desk.store, KEYS)
+    out: list[Record] = []
+    desk.part = desk.opened()
+    for offset, event in enumerate(desk.log):
+        desk.part.read(event, Place(offset, T0), None)
+    desk.part.deliver_again(T0, out)
+    assert deliveries(out) == [made for made in first if made.message_id == ID]
+
+
+def test_what_catch_up_read_silently_is_told_when_the_group_brings_it(tmp_path: Path) -> None:
+    """Outcomes, conflicts and announcements of records that were folded but never acknowledged."""
+    desk = Desk(tmp_path)
+    conflict = accepted(ID, plan(0.6, digest=bytes(16)))
+    desk.settle(accepted(ID, plan(0.6)), conflict)
+    desk.settle(answer(ID, Stage.SENDING, "x"), answer(ID, Stage.OUTCOME, "x", status="accepted"))
+    told = [record for record in desk.sent if isinstance(record, Outcome)]
+    again: list[Record] = []
+    for offset, event in enumerate(desk.log):
+        desk.part.remind(event, Place(offset, T0), again)
+    assert [record for record in again if isinstance(record, Outcome)] == told
+    assert deliveries(again) == []
+
+
+def test_a_message_is_forgotten_after_its_memory(tmp_path: Path) -> None:
+    """72 h after its end a repeat is recognised no longer; until then it is silence."""
+    desk = Desk(tmp_path)
+    desk.settle(rejected(ID, "token_expired"))
+    desk.now += fold_module.MEMORY_MS - 1
+    desk.settle()
+    assert desk.settle(rejected(ID, "token_expired")) == []
+    desk.now += 1
+    desk.settle()
+    assert list(desk.store.iterate(*KEYS.states)) == []
+    assert Stage.COMPLETED in stages(desk.settle(rejected(ID, "token_expired")))
+
+
+def test_deferred_messages_stand_in_the_line_again_when_it_is_time(tmp_path: Path) -> None:
+    """Also after a restart between the release and the issue."""
+    desk = Desk(tmp_path)
+    desk.settle(accepted(ID, plan(0.6, {"x": 0.9})))
+    desk.settle(answer(ID, Stage.DEFERRED, "x", until=T0 + 10_000))
+    assert desk.part.backlog() == {}
+    desk.window = 0
+    desk.now += 10_000
+    desk.settle()
+    assert desk.part.backlog() == {("x", "his"): 1}
+    desk.part, desk.window = desk.opened(), 1
+    assert [made.attempt for made in deliveries(desk.settle())] == [2]
+    assert desk.part.backlog() == {}
+
+
+def test_garbage_is_stepped_over(tmp_path: Path) -> None:
+    """The position moves, nothing else does."""
+    desk = Desk(tmp_path)
+    desk.part.pass_over(0)
+    assert desk.part.position == 1

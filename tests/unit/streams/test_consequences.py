@@ -1,0 +1,128 @@
+"""What follows from a conclusion: events with everything a report needs, deliveries, outcomes, announcements."""
+
+from schemas import ids
+from schemas.codec import DELIVERY, EVENT, OUTCOME
+from schemas.records import Delivery, Event, Outcome
+from schemas.statuses import Stage
+from streams import consequences
+from streams.consequences import Author
+from streams.decide import decide
+from streams.fold import Effect, Place, fold
+from tests.factories import T0, accepted, answer, plan, plan_channel
+from tests.story import ID, Story
+
+AUTHOR = Author("normal", "settle@test")
+
+
+def done() -> Story:
+    """A message that X failed and Y delivered; Z was not needed."""
+    story = Story(accepted(ID, plan(0.6, send_at=T0 + 40)))
+    story.now += 50
+    story.answer(Stage.OUTCOME, "x", "failed", reason="recipient_invalid")
+    story.now += 50
+    story.answer(Stage.OUTCOME, "y", "accepted")
+    return story
+
+
+def test_completed_carries_what_a_report_needs() -> None:
+    """Final channel, calls made, latency since acceptance and since send_at, versions and hashes of that channel."""
+    event = done().log[-1]
+    assert (event.stage, event.status, event.channel, event.attempts) == (Stage.COMPLETED, "sent", "y", 2)
+    assert (event.latency_ms, event.lateness_ms) == (100, 60)
+    assert (event.template_version, event.config_version) == (3, 7)
+    assert (event.text_hash, event.address_hash) == (b"text-y", b"addr-y")
+    assert (event.app_id, event.type, event.accepted_at) == ("his", "lab_report", T0)
+
+
+def test_a_failed_message_names_the_channel_and_the_reason() -> None:
+    """The last one that failed."""
+    story = Story(accepted(ID, plan(0.6, {"x": 0.9})))
+    story.answer(Stage.OUTCOME, "x", "failed", reason="billing")
+    event = story.log[-1]
+    assert (event.status, event.reason, event.channel, event.attempts) == ("failed", "billing", "x", 1)
+
+
+def test_delivery_follows_from_the_issue() -> None:
+    """With the logged claim_by, the provider's key of its group of tries, and the sealed part as it is."""
+    story = Story(accepted(ID, plan(0.6)))
+    made = consequences.delivery(AUTHOR, ID, story.known, story.channel("x"), b"sealed")
+    issued = story.log[-1]
+    assert (made.message_id, made.channel, made.attempt) == (ID, "x", 1)
+    assert made.claim_by == issued.claim_by == T0 + 30_000
+    assert made.provider_key == ids.provider_key(ID, "x", 0, 0)
+    assert (made.sealed, made.expires_at, made.accepted_at) == (b"sealed", T0 + 600_000, T0)
+
+
+def test_a_fallback_is_announced_with_its_first_attempt() -> None:
+    """And with the reason for which it was needed; an always-channel never is."""
+    story = done()
+    issued = {event.channel: event for event in story.log if event.stage == Stage.ISSUED}
+    assert list(consequences.after_issued(AUTHOR, story.known, issued["x"])) == []
+    (told,) = consequences.after_issued(AUTHOR, story.known, issued["y"])
+    assert (told.stage, told.channel, told.reason) == (Stage.FALLBACK, "y", "recipient_invalid")
+
+
+def test_unusable_channels_are_announced_at_acceptance() -> None:
+    """Each with intake's reason."""
+    event = accepted(ID, plan(channels=[plan_channel("x", 0.9, skip="app_disabled"), plan_channel("y", 0.5)]))
+    state, _ = fold(None, event, Place(0, T0))
+    assert state is not None
+    (told,) = consequences.after_accepted(AUTHOR, state, event)
+    assert (told.stage, told.channel, told.reason) == (Stage.SKIPPED, "x", "app_disabled")
+
+
+def test_the_application_is_told_and_needless_channels_are_announced() -> None:
+    """An outcome without personal data, and Z as skipped."""
+    story = done()
+    outcome, skipped = consequences.after_completed(AUTHOR, story.known, story.log[-1])
+    assert isinstance(outcome, Outcome)
+    assert (outcome.status, outcome.reference, outcome.channel) == ("sent", "visit-1", "y")
+    assert outcome.message_id == ids.show(ID)
+    assert isinstance(skipped, Event)
+    assert (skipped.stage, skipped.channel) == (Stage.SKIPPED, "z")
+
+
+def test_a_conflict_is_refused_without_an_end() -> None:
+    """A `rejected` event and an outcome for the second request; nothing that completes the first."""
+    story = Story(accepted(ID, plan(0.6)))
+    other = accepted(ID, plan(0.6, digest=bytes(16), reference="visit-2"), at=T0 + 9)
+    assert fold(story.state, other, Place(9, T0))[1] == Effect.CONFLICT
+    event, outcome = consequences.after_conflict(AUTHOR, story.known, other)
+    assert isinstance(event, Event)
+    assert (event.stage, event.status, event.reason) == (Stage.REJECTED, "rejected", "reference_conflict")
+    assert isinstance(outcome, Outcome)
+    assert (outcome.status, outcome.reason, outcome.reference) == ("rejected", "reference_conflict", "visit-2")
+    assert fold(story.state, event, Place(10, T0))[1] == Effect.NONE
+
+
+def test_a_repeat_is_marked_as_possible_duplicate() -> None:
+    """From the issue after a lost answer up to the completed event."""
+    story = Story(accepted(ID, plan(0.6, {"x": 0.9}, on_unknown="again")))
+    story.answer(Stage.UNKNOWN, "x")
+    issued = [event for event in story.log if event.stage == Stage.ISSUED]
+    assert [event.possible_duplicate for event in issued] == [False, True]
+    story.answer(Stage.OUTCOME, "x", "accepted")
+    assert story.log[-1].possible_duplicate
+
+
+def test_everything_made_can_be_encoded() -> None:
+    """Every field has the type that its schema wants."""
+    story = done()
+    records: list[Event | Outcome | Delivery] = [event for event in story.log if event.stage != Stage.ACCEPTED]
+    records += consequences.after_completed(AUTHOR, story.known, story.log[-1])
+    records += consequences.after_conflict(AUTHOR, story.known, accepted(ID, plan(0.6, digest=bytes(16))))
+    records.append(consequences.delivery(AUTHOR, ID, story.known, story.channel("y"), b"sealed"))
+    for record in records:
+        codec = {Event: EVENT, Outcome: OUTCOME, Delivery: DELIVERY}[type(record)]
+        assert codec.decode(codec.encode(record)) == record
+
+
+def test_the_same_conclusion_makes_the_same_event() -> None:
+    """Proposed again, it is the same record but for the time: everybody recognises it."""
+    story = Story(accepted(ID, plan(0.6, {"x": 0.9})))
+    story.tell(answer(ID, Stage.SENDING, "x"))
+    late = T0 + 60_000
+    (made,) = decide(story.known, late, late)
+    first = consequences.conclusion(AUTHOR, ID, story.known, made, late)
+    assert first == consequences.conclusion(AUTHOR, ID, story.known, made, late)
+    assert (first.stage, first.channel, first.attempt, first.status) == (Stage.TIMED_OUT, "x", 1, "timed_out")

@@ -1,0 +1,43 @@
+"""Where settle's records go: the message's own partition, or the application's."""
+
+from pathlib import Path
+
+from infra.settings import Settings
+from schemas.codec import DELIVERY, EVENT, OUTCOME
+from schemas.records import Delivery, Outcome
+from streams.outbox import Outbox
+from tests.factories import accepted, message_id, plan
+
+ID = message_id(1)
+
+
+class Basket:
+    """Collects what is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, bytes | None, bytes | None, int]] = []
+
+    def send(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None = None,
+        headers: list[tuple[str, bytes]] | None = None,
+        partition: int = -1,
+    ) -> None:
+        """Keep it."""
+        assert headers is None
+        self.sent.append((topic, value, key, partition))
+
+
+def test_each_record_has_its_place() -> None:
+    """Events and deliveries in the message's partition under its id, outcomes under the application."""
+    outbox, basket = Outbox(Settings(home=Path("/nowhere"), namespace="east"), "urgent"), Basket()
+    event, made, told = accepted(ID, plan()), Delivery(ID, "sms"), Outcome(app_id="his")
+    raw = [outbox.send(basket, record, 3) for record in (event, made, told)]
+    assert raw == [EVENT.encode(event), DELIVERY.encode(made), OUTCOME.encode(told)]
+    assert basket.sent == [
+        ("east.events.urgent", raw[0], ID, 3),
+        ("east.deliveries.sms.urgent", raw[1], ID, 3),
+        ("east.outcomes", raw[2], b"his", -1),
+    ]

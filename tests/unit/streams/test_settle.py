@@ -1,0 +1,170 @@
+"""The shell: windows from the registry's rates, owners by partition, garbage told and stepped over."""
+
+import asyncio
+from pathlib import Path
+from types import MappingProxyType, SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from infra.clock import HandClock
+from infra.registry import Snapshot
+from infra.settings import Settings
+from infra.worker import TP, Chunk
+from schemas.codec import EVENT
+from schemas.configuration import ChannelConfig
+from schemas.errors import Permanent, Reason
+from schemas.records import Event
+from schemas.statuses import Lane
+from streams import settle as settle_module
+from streams.consequences import Author
+from streams.fold import Place
+from streams.outbox import Outbox
+from streams.owner import Ground, Reading
+from streams.partition import Rules
+from streams.settle import WAITING, Settle, registry_window, window_of
+from tests.factories import accepted, message_id, plan
+
+if TYPE_CHECKING:
+    from infra.registry import Registry
+    from infra.state import Store
+    from infra.worker import Worker
+
+ID = message_id(1)
+PLACE = TP("events.normal", 2)
+
+
+@pytest.mark.parametrize(
+    ("rate_per_s", "partitions", "hold_ms", "window"),
+    [(500.0, 4, 30_000, 125), (2.0, 4, 30_000, 1), (0.1, 12, 5_000, 1), (100.0, 1, 5_000, 100), (100.0, 1, 2_000, 50)],
+)
+def test_window(rate_per_s: float, partitions: int, hold_ms: int, window: int) -> None:
+    """A second of the channel's rate, shared by the partitions, never none, below a quarter of the hold."""
+    assert window_of(rate_per_s, partitions, hold_ms) == window
+
+
+def test_windows_follow_the_registry() -> None:
+    """A new rate counts at the next question; a channel that nobody knows has a modest one."""
+    registry = SimpleNamespace(snapshot=Snapshot())
+    window = registry_window(cast("Registry", registry), 4, 30_000)
+    assert window("sms") == 125
+    config = ChannelConfig(channel="sms", rate_per_s=40.0)
+    registry.snapshot = Snapshot(channels=MappingProxyType({"sms": config}))
+    assert window("sms") == 10
+
+
+class Watched:
+    """An owner that notes what it is told."""
+
+    def __init__(self, _ground: object, _keys: object, partition: int) -> None:
+        self.partition = partition
+        self.calls: list[str] = []
+        self.readings: list[Reading] = []
+
+    async def begin(self) -> None:
+        """Take over."""
+        self.calls.append("begin")
+
+    def drop(self) -> None:
+        """Give up."""
+        self.calls.append("drop")
+
+    def tick(self) -> None:
+        """Look at the clock."""
+        self.calls.append("tick")
+
+    def decode(self, record: SimpleNamespace) -> Event:
+        """The event."""
+        return cast("Event", EVENT.decode(record.value))
+
+    def take(self, readings: list[Reading]) -> "asyncio.Future[None]":
+        """Keep them."""
+        self.readings += readings
+        return asyncio.get_running_loop().create_future()
+
+    def backlog(self) -> dict[tuple[str, str], int]:
+        """Three wait per partition."""
+        return {("sms", "his"): 3}
+
+
+class Delivered(list[SimpleNamespace]):
+    """A chunk of the group."""
+
+    tp = PLACE
+    is_stale = False
+
+
+def chunk(*values: bytes) -> Chunk:
+    """Records with these values."""
+    return cast(
+        "Chunk", Delivered(SimpleNamespace(offset=at, timestamp=at, value=value) for at, value in enumerate(values))
+    )
+
+
+@pytest.fixture
+async def settle(monkeypatch: pytest.MonkeyPatch) -> Settle:
+    """Two partitions, with owners that note what they are told."""
+    monkeypatch.setattr(settle_module, "Owner", Watched)
+    worker = SimpleNamespace(task=asyncio.ensure_future)
+    rules = Rules(Author("normal", "test"), 30_000, lambda _: 1)
+    outbox = Outbox(Settings(home=Path("/nowhere")), "normal")
+    ground = Ground(cast("Worker", worker), HandClock(), cast("Store", None), outbox, rules)
+    made = Settle(ground, Lane.NORMAL)
+    made.assigned(frozenset({PLACE, TP("events.normal", 3)}))
+    await asyncio.sleep(0)
+    return made
+
+
+def owner(settle: Settle, partition: int = 2) -> Watched:
+    """The owner of that partition."""
+    return cast("Watched", settle._owners[partition])
+
+
+async def test_an_assignment_begins_owners_and_the_next_drops_them(settle: Settle) -> None:
+    """Each beside the group; at a new assignment the old ones write no more."""
+    old = owner(settle)
+    assert old.calls == ["begin"]
+    settle.assigned(frozenset({PLACE}))
+    await asyncio.sleep(0)
+    assert old.calls == ["begin", "drop"]
+    assert (owner(settle).calls, list(settle._owners)) == (["begin"], [2])
+    settle.revoked(frozenset({PLACE}))
+    assert settle._owners == {}
+
+
+async def test_a_chunk_goes_to_its_owner(settle: Settle) -> None:
+    """As places and events; the answer is what the worker waits for."""
+    event = accepted(ID, plan())
+    done = await settle.settle(chunk(EVENT.encode(event), EVENT.encode(event)), None)
+    assert done is not None
+    assert owner(settle).readings == [(Place(0, 0), event), (Place(1, 1), event)]
+
+
+async def test_garbage_is_told_before_anything_happens(settle: Settle) -> None:
+    """In a chunk of many nobody is touched; alone it is stepped over, so that timers do not wait for it for ever."""
+    good = EVENT.encode(accepted(ID, plan()))
+    with pytest.raises(Permanent) as told:
+        await settle.settle(chunk(good, b"garbage"), None)
+    assert told.value.reason == Reason.DECODE_ERROR
+    assert owner(settle).readings == []
+    with pytest.raises(Permanent):
+        await settle.settle(chunk(b"garbage"), None)
+    assert owner(settle).readings == [(Place(0, 0), None)]
+
+
+async def test_records_of_a_partition_given_up_are_left_alone(settle: Settle) -> None:
+    """The next owner reads them."""
+    settle.revoked(frozenset({PLACE}))
+    assert await settle.settle(chunk(b"garbage"), None) is None
+
+
+async def test_time_and_backlog(settle: Settle) -> None:
+    """Every owner looks at the clock; the backlog is the sum, and goes back to nothing."""
+    settle.tick()
+    assert [owner(settle, number).calls[-1] for number in (2, 3)] == ["tick", "tick"]
+    settle.show()
+    gauge = WAITING.labels("normal", "sms", "his")
+    assert gauge._value.get() == 6
+    settle.revoked(frozenset({PLACE}))
+    settle.show()
+    assert gauge._value.get() == 0
