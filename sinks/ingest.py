@@ -77,10 +77,12 @@ class Ingest:
         """
         bad: list[int] = []
         days: set[date] = set()
-        for head, positions in _by_head(values).items():
+        for head in {value[: codec.HEAD_BYTES] for value in values}:
+            positions = [at for at, value in enumerate(values) if value.startswith(head)]
             refused = self._insert(head, positions, values)
             bad += refused
-            days |= self._days.of(head, _without(positions, refused, values))
+            missing = set(refused)
+            days |= self._days.of(head, (values[at] for at in positions if at not in missing))
         if days:
             self._mark(days)
         return sorted(bad)
@@ -89,13 +91,14 @@ class Ingest:
         """Insert the values at these positions; returns the positions that were refused."""
         if self._is_taken(head, positions, values):
             return []
-        bad = [at for at in positions if not _is_readable(values[at])]
-        good = [at for at in positions if at not in set(bad)] if bad else positions
-        return bad + bisect(good, lambda part: self._is_taken(head, part, values))
+        bad = {at for at in positions if not _is_readable(values[at])}
+        good = [at for at in positions if at not in bad]
+        return [*bad, *bisect(good, lambda part: self._is_taken(head, part, values))]
 
     def _is_taken(self, head: bytes, positions: Sequence[int], values: Sequence[bytes]) -> bool:
+        chosen = values if len(positions) == len(values) else [values[at] for at in positions]
         try:
-            self._store.insert_avro(TABLE, COLUMNS, self._container.join(head, [values[at] for at in positions]))
+            self._store.insert_avro(TABLE, COLUMNS, self._container.join(head, chosen))
         except RefusedRowsError:
             return False
         return True
@@ -117,17 +120,3 @@ def _is_readable(value: bytes) -> bool:
     except Permanent:
         return False
     return True
-
-
-def _by_head(values: Sequence[bytes]) -> dict[bytes, list[int]]:
-    """Positions by the first ten bytes: one container holds values of one schema."""
-    groups: dict[bytes, list[int]] = {}
-    size = codec.HEAD_BYTES
-    for at, value in enumerate(values):
-        groups.setdefault(value[:size], []).append(at)
-    return groups
-
-
-def _without(positions: list[int], refused: list[int], values: Sequence[bytes]) -> list[bytes]:
-    missing = set(refused)
-    return [values[at] for at in positions if at not in missing]

@@ -1,3 +1,4 @@
+import re
 from datetime import date
 from typing import Any
 
@@ -6,6 +7,8 @@ import pytest
 from infra import rollup
 from infra.clickhouse import Store
 from schemas.errors import UnavailableError
+from schemas.statuses import Stage
+from sinks.days import COUNTED
 
 DAY = date(2026, 11, 1)
 DIRTY = {"accepted_day": DAY, "newest": "2026-11-02 01:00:00.000001", "seen_at": "2026-11-02 01:00:05.000000"}
@@ -37,6 +40,11 @@ class Script(Store):
 
 
 DIRTY_ONLY: dict[str, list[dict[str, Any]]] = {"SELECT accepted_day, toString": [DIRTY], "SELECT count()": [{"n": 0}]}
+
+
+def test_what_is_counted_is_what_marks_a_day() -> None:
+    """A stage that is counted, but does not make its day dirty, would never appear in a figure."""
+    assert set(re.findall(r"'(\w+)'", rollup.DELIVERIES.split("stage IN")[1])) == set(COUNTED) - {Stage.COMPLETED}
 
 
 def test_nothing_dirty_costs_one_question() -> None:

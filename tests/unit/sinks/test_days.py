@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from schemas.codec import EVENT
 from schemas.records import Event
+from schemas.statuses import Stage
 from sinks import days
 from sinks.days import Days
 
@@ -21,7 +22,7 @@ MIDNIGHT_MS = 1_793_462_400_000
 
 def event_at(accepted_at_ms: int) -> bytes:
     """The bytes of an event of a message accepted then."""
-    return EVENT.encode(Event(bytes(16), "sending", accepted_at=accepted_at_ms))
+    return EVENT.encode(Event(bytes(16), "outcome", accepted_at=accepted_at_ms))
 
 
 def test_a_day_begins_at_midnight_in_shanghai() -> None:
@@ -38,21 +39,35 @@ def test_a_batch_touches_every_day_of_its_events() -> None:
 
 @given(
     accepted_at_ms=st.integers(MODERN_MS, 4_000_000_000_000),
-    words=st.tuples(TEXTS, TEXTS, TEXTS),
+    stage=st.sampled_from(days.COUNTED),
+    words=st.tuples(TEXTS, TEXTS),
     attempt=st.integers(-1, 2**31 - 1),
     replay_id=st.integers(-(2**62), 2**62),
     at_ms=st.integers(-1, 2**50),
 )
 def test_whatever_stands_before_it_the_day_is_found(
-    accepted_at_ms: int, words: tuple[str, str, str], attempt: int, replay_id: int, at_ms: int
+    accepted_at_ms: int, stage: str, words: tuple[str, str], attempt: int, replay_id: int, at_ms: int
 ) -> None:
     """Long texts, large and negative numbers are passed as Avro writes them."""
-    stage, channel, status = words
+    channel, status = words
     value = EVENT.encode(
         Event(bytes(16), stage, channel, attempt, replay_id, status, at=at_ms, accepted_at=accepted_at_ms)
     )
     expected = datetime.fromtimestamp(accepted_at_ms // 1000, SHANGHAI).date()
     assert DAYS.of(EVENT.head, [value]) == {expected}
+
+
+@pytest.mark.parametrize("stage", sorted(set(Stage) - set(days.COUNTED)))
+def test_an_event_that_no_figure_counts_marks_no_day(stage: Stage) -> None:
+    """Most events: nothing of the figures would change."""
+    assert DAYS.of(EVENT.head, [EVENT.encode(Event(bytes(16), stage, accepted_at=MIDNIGHT_MS))]) == set()
+
+
+@pytest.mark.parametrize("fields", [[{"name": "message_id", "type": "string"}], []], ids=["behind a text", "not there"])
+def test_a_stage_without_a_fixed_place_is_refused(fields: list[dict[str, object]]) -> None:
+    """As above, for the field that is looked at first."""
+    with pytest.raises(ValueError, match="fixed place"):
+        days._stage_at({"fields": [*fields, {"name": "stage_of_life", "type": "string"}]})
 
 
 @pytest.mark.parametrize(
