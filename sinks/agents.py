@@ -56,11 +56,11 @@ def build(settings: Settings, lane: Lane, registry: Registry, channels: tuple[st
         dispatch = Dispatch(channel, lane, post, outlets, takeover)
         topic = topics.deliveries(channel, lane).named(settings.namespace)
         worker.agent(topic, dispatch.take, max_records=MAX_RECORDS.get(lane, 200), window=WINDOW)
-        worker.on_assigned(_resizing(outlets, topic, settings.partitions))
+        worker.on_assigned(resizing(outlets, topic, settings.partitions))
     return worker
 
 
-def _resizing(outlets: Outlets, topic: str, partitions: int) -> Callable[[frozenset[TP]], None]:
+def resizing(outlets: Outlets, topic: str, partitions: int) -> Callable[[frozenset[TP]], None]:
     """Give an outlet the part of its account's limits that this process's partitions are of all."""
 
     def resize(owned: frozenset[TP]) -> None:
