@@ -13,7 +13,7 @@ from console.cli import registry as registry_cli
 from console.cli import routing as routing_cli
 from console.cli import token as token_cli
 from console.cli.registry import apply_place, sample_folder
-from console.cli.run import provision_installation
+from console.provisioning import provision_installation
 from infra.crypto import load_keyring
 from infra.directory import RecipientDirectory, seal_person
 from infra.kafka import LogReader, Publisher
