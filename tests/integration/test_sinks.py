@@ -12,7 +12,7 @@ from infra.kafka import LogReader
 from schemas import topics
 from schemas.errors import Reason
 from schemas.statuses import Lane, Stage, Status
-from tests.integration.sink_stage import SinkStage, now_ms, wait_for
+from tests.integration.sink_stage import SinkStage, wait_for
 
 FROZEN_S = 9.0
 """Longer than a session of 6 s."""
@@ -75,22 +75,22 @@ def test_events_carry_what_the_trace_needs_and_nothing_personal(stage: SinkStage
 
 def test_a_recipient_that_hangs_delays_nobody_else(stage: SinkStage) -> None:
     """While ten calls hang, the others are answered; then the ten are unknown."""
+    stage.apply(timeout_ms=6_000)
     stage.start_sinks()
     stage.issue(1)
     stage.await_answers()
-    stage.tell("script", {"match": "0031", "action": "hang", "ms": 8_000})
-    began_ms = now_ms()
-    for number in range(10, 20):
+    stage.tell("script", {"match": "0031", "action": "hang", "ms": 12_000})
+    hung = range(10, 20)
+    for number in hung:
         stage.issue(number, tail="0031")
     for number in range(20, 70):
         stage.issue(number)
-    found = stage.await_answers()
-    for (message_id, _), (answer,) in found.items():
-        is_hung = 10 <= int.from_bytes(message_id, "big") < 20
-        assert answer.stage == (Stage.UNKNOWN if is_hung else Stage.OUTCOME)
-        if not is_hung:
-            assert answer.at - began_ms < 2_000
-    assert {answers[0].provider_code for answers in found.values()} == {"OK", "timeout"}
+    found = {int.from_bytes(key[0], "big"): answers for key, answers in stage.await_answers().items()}
+    assert {answer.provider_code for number in hung for answer in found[number]} == {"timeout"}
+    assert {answer.stage for number in hung for answer in found[number]} == {Stage.UNKNOWN}
+    others = [answer for number, answers in found.items() if number not in hung for answer in answers]
+    assert {answer.stage for answer in others} == {Stage.OUTCOME}
+    assert max(answer.at for answer in others) < min(answer.at for number in hung for answer in found[number])
 
 
 def test_a_provider_that_cuts_the_line_is_called_once(stage: SinkStage) -> None:
@@ -148,7 +148,10 @@ def test_a_frozen_sink_that_wakes_up_sends_nothing_twice(stage: SinkStage) -> No
     called = stage.calls_by_message()
     assert waiting_at_freeze > 20
     assert set(called.values()) == {1}
-    assert called.keys() == {key for key, answers in found.items() if answers[0].stage != Stage.DROPPED}
+    for key, answers in found.items():
+        stages = {answer.stage for answer in answers}
+        assert Stage.OUTCOME not in stages or called[key] == 1
+        assert stages != {Stage.DROPPED} or called[key] == 0
 
 
 def test_a_graceful_stop_answers_what_it_claimed(stage: SinkStage) -> None:
