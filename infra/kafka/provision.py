@@ -4,7 +4,8 @@ Called by `medpost up`, `doctor` and the tests. Never deletes a topic and never 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from concurrent.futures import Future
+from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public names that its stubs do not re-export
@@ -92,6 +93,15 @@ def _create(admin: AdminClient, missing: Sequence[TopicSpec]) -> tuple[str, ...]
     return tuple(spec.name for spec in missing)
 
 
+def _settings_of(answer: Future[Any]) -> dict[str, str]:
+    """A topic's settings; raises UnavailableError when the broker went away before it answered."""
+    try:
+        return {name: entry.value for name, entry in answer.result().items()}
+    except KafkaException as problem:
+        what = f"asking for the settings of topics: {problem.args[0].name()}"
+        raise UnavailableError(what, "is the broker reachable?") from None
+
+
 def _differing(admin: AdminClient, existing: Sequence[TopicSpec]) -> tuple[str, ...]:
     """Settings that the broker has otherwise than wanted, as `topic: setting is X, not Y`."""
     wanted = {spec.name: spec.config for spec in existing if spec.config}
@@ -100,7 +110,7 @@ def _differing(admin: AdminClient, existing: Sequence[TopicSpec]) -> tuple[str, 
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in wanted]
     complaints: list[str] = []
     for resource, answer in admin.describe_configs(resources, request_timeout=REQUEST_S).items():
-        actual = {name: entry.value for name, entry in answer.result().items()}
+        actual = _settings_of(answer)
         complaints += [
             f"{resource.name}: {setting} is {actual.get(setting)}, not {value}"
             for setting, value in wanted[resource.name].items()
