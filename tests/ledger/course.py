@@ -4,7 +4,8 @@ Called by the test and by `python -m tests.ledger`. It decides nothing about rig
 """
 
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -83,7 +84,7 @@ def run(course: Course, home: Path, told: Told) -> Report:
         found = gather(plant, offering.offers())
         watch(f"judging {len(offering.accepted)} messages")
         lines = [pace.told(pace.paces(found, hand.fallen, offering.ended_at_ms))]
-        changed = _again(plant, watch)
+        changed = _again(plant, len(offering.conflicting), watch)
         report = Report(judge(found), _untold(offering, found), changed, lines)
         watch("done")
     return _written(report, offering, found)
@@ -126,17 +127,25 @@ def _untold(offering: Offering, found: Evidence) -> int:
     return sum(message_id not in told for message_id in offering.conflicting)
 
 
-def _again(plant: Plant, watch: Watch) -> list[str]:
+def _again(plant: Plant, conflicts: int, watch: Watch) -> list[str]:
     """Append the last hour again; the names of figures that moved."""
     before, ends = figures(plant), log_ends(plant)
-    count = append_again(plant, time.time_ns() // 1_000_000 - HOUR_MS, watch)
+    appended = append_again(plant, time.time_ns() // 1_000_000 - HOUR_MS, watch)
     wait_quiet(plant)
     after, grown = figures(plant), log_ends(plant)
-    changed = moved(before, after)
-    appended = sum(end - ends[name] for name, end in grown.items() if name.startswith("events."))
-    if appended != count:
-        changed.append(f"events ({appended - count} more than were appended)")
-    return changed + [name for name in ends if not name.startswith("events.") and ends[name] != grown[name]]
+    return moved(before, after) + _followed(ends, grown, appended, conflicts)
+
+
+def _followed(ends: Mapping[str, int], grown: Mapping[str, int], appended: int, conflicts: int) -> list[str]:
+    """The topics to which more was written than may be.
+
+    A conflict is told again when it is read again: one event with the identity of the first, and one outcome.
+    """
+    more: Counter[str] = Counter()
+    for name, end in grown.items():
+        more[name.partition(".")[0]] += end - ends[name]
+    allowed = {"events": appended + conflicts, "outcomes": conflicts}
+    return [f"records in {name}" for name, count in more.items() if count > allowed.get(name, 0)]
 
 
 def _written(report: Report, offering: Offering, found: Evidence) -> Report:

@@ -37,7 +37,7 @@ FIGURES: Final[Mapping[str, str]] = {
     """,
     "events": """
         SELECT stage, channel, status, reason, count() AS n, sum(latency_ms) AS ms,
-            groupBitXor(cityHash64(message_id, attempt, replay_id, worker, detail)) AS identities
+            groupBitXor(cityHash64(message_id, attempt, replay_id, detail)) AS identities
         FROM events FINAL GROUP BY ALL ORDER BY ALL
     """,
     "rollup": """
