@@ -21,6 +21,9 @@ LANES: Final = tuple(Lane)
 LANE_RANK: Final = {lane: rank for rank, lane in enumerate(LANES)}
 """0 is the most urgent."""
 
+LANE_SHARES: Final = {Lane.URGENT: 0.5, Lane.NORMAL: 0.35, Lane.BULK: 0.15}
+"""Part of a provider account's rate and calls under way that is kept for each lane; settle and sinks divide alike."""
+
 
 class Stage(StrEnum):
     """What an event says happened (contract, section 1, table of stages)."""

@@ -11,10 +11,8 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from infra.clock import Clock
-from schemas.statuses import Lane
+from schemas.statuses import LANE_SHARES, Lane
 
-LANE_SHARES: Final = {Lane.URGENT: 0.5, Lane.NORMAL: 0.35, Lane.BULK: 0.15}
-"""Part of an account's rate and calls under way that is kept for each lane."""
 BURST_S: Final = 0.1
 """So much of a second's rate may go out at once: providers count per second, and more would look like a burst."""
 LOOK_AGAIN_S: Final = 0.1

@@ -6,8 +6,8 @@ import math
 import pytest
 
 from infra.clock import HandClock
-from schemas.statuses import LANES, Lane
-from sinks.limits import LANE_SHARES, Limiter, Slots, TokenBucket
+from schemas.statuses import LANE_SHARES, LANES, Lane
+from sinks.limits import Limiter, Slots, TokenBucket
 
 
 def never() -> bool:
