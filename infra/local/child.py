@@ -14,6 +14,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from infra.local import backoff, processes
+from infra.local.ports import is_free
 from infra.local.processes import Launch, Record
 from schemas.errors import UnavailableError
 
@@ -69,6 +70,8 @@ class Child:
         self.state = State.WAITING
         self.restarts = 0
         self.note = ""
+        self.blocked_since: float | None = None
+        """Since when somebody else listens on a port of ours, so that starting is no use."""
         self._quick_deaths = 0
         self._next_at = 0.0
         self._began_at = 0.0
@@ -97,6 +100,11 @@ class Child:
         }
 
     def _begin(self, now: float) -> None:
+        if self._is_blocked():
+            self.blocked_since = now if self.blocked_since is None else self.blocked_since
+            self.state, self.note, self._next_at = State.RESTARTING, "its port is taken", now + backoff.FIRST_S
+            return
+        self.blocked_since = None
         self._began_at = now
         try:
             argv = self.blueprint.argv()
@@ -106,6 +114,10 @@ class Child:
             self._bury(now, f"{problem.detail}; {problem.remedy}")
         except OSError as problem:
             self._bury(now, f"cannot be started: {problem.strerror}")
+
+    def _is_blocked(self) -> bool:
+        left = processes.read_record(self.record_file)
+        return not processes.is_running(left) and not all(map(is_free, self.blueprint.ports))
 
     def _take_over_or_spawn(self, argv: tuple[str, ...], recipe: str) -> None:
         left = processes.read_record(self.record_file)

@@ -24,7 +24,7 @@ from infra.settings import Settings, environment_for, servers_file
 from schemas.errors import UnavailableError
 
 LEAST_FREE_BYTES: Final = 1 << 30
-UP_TIMEOUT_S: Final = 120.0
+UP_TIMEOUT_S: Final = 200.0
 SETTLED_S: Final = 20.0
 """How long `up` waits, once the servers answer, for the other processes to say that they are ready."""
 
@@ -164,7 +164,7 @@ def end(settings: Settings) -> list[str]:
     names = ["supervisor"] if running is not None else []
     names += [name for name, record in _records(settings) if processes.is_running(record)]
     if running is not None:
-        processes.send(running, signal.SIGTERM)
+        processes.ask_to_end(running)
         _wait_for_end(running, DOWN_TIMEOUT_S)
     for grace_s, chosen in _stop_order(_records(settings)):
         processes.stop(chosen, grace_s)

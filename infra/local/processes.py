@@ -53,9 +53,10 @@ def start_mark(pid: int) -> str:
         fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
     except OSError:
         return "" if Path("/proc/self/stat").exists() else _creation_time(pid)
-    if fields[0] in "ZX":
+    state, threads, started = fields[0], int(fields[17]), fields[19]
+    if state in "ZX" and threads <= 1:  # while other threads end, a process still holds its ports and locks
         return ""
-    return f"{_boot_id()}/{fields[19]}"
+    return f"{_boot_id()}/{started}"
 
 
 def _boot_id() -> str:
@@ -163,11 +164,17 @@ def send(record: Record, number: signal.Signals) -> None:
             os.kill(record.pid, number)
 
 
+def ask_to_end(record: Record) -> None:
+    """SIGTERM, and SIGCONT so that a frozen one (SIGSTOP) hears it."""
+    send(record, signal.SIGTERM)
+    send(record, signal.SIGCONT)
+
+
 def stop(records: Iterable[Record], grace_s: float) -> list[Record]:
     """Asks all to end (SIGTERM), kills after `grace_s` seconds what still runs; returns what had to be killed."""
     running = [record for record in records if is_running(record)]
     for record in running:
-        send(record, signal.SIGTERM)
+        ask_to_end(record)
     stubborn = _wait(running, grace_s)
     for record in stubborn:
         send(record, signal.SIGKILL)

@@ -13,7 +13,7 @@ from msgspec import Struct
 from infra.local import probe, processes
 from infra.local.ports import LOOPBACK
 
-START_TIMEOUT_S: Final = 60.0
+START_TIMEOUT_S: Final = 180.0
 STOP_GRACE_S: Final = 20.0
 
 
@@ -33,6 +33,7 @@ class StoreSite(Struct, frozen=True):
         """The command line of its process."""
         return (
             sys.executable,
+            "-P",
             "-m",
             "infra.local.store",
             "--path",

@@ -23,13 +23,13 @@ from infra import settings as settings_module
 from infra.local import broker, processes
 from infra.local.child import Child, State
 from infra.local.installation import Installation, blueprints, choose_ports, load_here
-from infra.local.ports import is_free
 from schemas.errors import UnavailableError
 
 TICK_S: Final = 0.2
 LOG_BYTES: Final = 16 << 20
 """A log above this is moved to `<name>.log.1` (its predecessor goes) and begun anew."""
 
+SHUT_OUT_AFTER_S: Final = 1.0
 ROLE_GRACE_S: Final = 15.0
 STORE_GRACE_S: Final = 20.0
 _LOOK_AT_LOGS_EVERY_S: Final = 5.0
@@ -58,7 +58,7 @@ class Supervisor:
         while self._leave_by is None:
             self.tick(time.monotonic())
             time.sleep(TICK_S)
-        if self._leave_by is not signal.SIGHUP:
+        if self._leave_by in (signal.SIGTERM, signal.SIGINT):
             self.stop_all()
 
     def tick(self, now: float) -> None:
@@ -69,7 +69,7 @@ class Supervisor:
             child.tick(now, running)
             if child.state is not before:
                 log.info("%s: %s %s", child.blueprint.name, child.state, child.note)
-        if self._lost_its_port():
+        if any(_is_shut_out(child, now) for child in self.children):
             self._leave_by = signal.SIGUSR1  # a successor with other ports is started by main()
         self._write_status("up")
         if now - self._logs_seen_at > _LOOK_AT_LOGS_EVERY_S:
@@ -106,11 +106,6 @@ class Supervisor:
         for file in left:
             file.unlink(missing_ok=True)
 
-    def _lost_its_port(self) -> bool:
-        """Whether a server that is down cannot come back because somebody else listens on its port."""
-        dead = (child for child in self.children if child.state in (State.RESTARTING, State.LOOPING))
-        return not all(is_free(port) for child in dead for port in child.blueprint.ports)
-
     @property
     def must_move(self) -> bool:
         """Whether it left its loop to be followed by one with other ports."""
@@ -131,6 +126,11 @@ class Supervisor:
             self._written = text
             if phase == "up":
                 self._write_servers()
+
+
+def _is_shut_out(child: Child, now: float) -> bool:
+    """Whether somebody else holds its port, and not only its own predecessor that is just ending."""
+    return child.blocked_since is not None and now - child.blocked_since > SHUT_OUT_AFTER_S
 
 
 def bound_logs(folder: Path) -> None:

@@ -1,0 +1,17 @@
+"""The list of roles: each lane once, commands that the command line knows."""
+
+from infra.local.roles import ROLES
+from schemas.statuses import Lane
+
+
+def test_every_lane_has_its_three() -> None:
+    """Intake, settle and sinks once a lane; one trace writer."""
+    assert {role.name for role in ROLES} == {
+        *(f"{role}-{lane}" for role in ("intake", "settle", "sinks") for lane in Lane),
+        "trace",
+    }
+
+
+def test_commands_do_not_import_from_here() -> None:
+    """A folder called `infra` where the user stands must not shadow ours."""
+    assert all(role.command[1:5] == ("-P", "-m", "console.cli.main", "run") for role in ROLES)
