@@ -124,7 +124,7 @@ def start_settle(settings: Settings, log: Path, window: str = "None", lane: str 
     """A settle process; its output goes to `log`."""
     with log.open("ab") as out:
         return subprocess.Popen(
-            [sys.executable, "-c", RUN.format(lane=lane, window=window)],
+            [sys.executable, "-c", RUN.format(lane=str(lane), window=window)],
             env=environment_for(settings),
             cwd=ROOT,
             stdout=out,
