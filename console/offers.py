@@ -7,7 +7,7 @@ file holds stops the others.
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from console.publishing import Offer
 from producers import jsonl
@@ -61,14 +61,19 @@ def _of_line(name: str, reading: LineReading) -> Offer:
 
 
 def lines_of(path: Path, on_bytes: OnBytes) -> Iterator[bytes]:
-    """The lines of a file; of an endless line only as much as shows that it is too long."""
+    """The lines of a file, as `lines_in`."""
     with path.open("rb") as stream:
-        while line := stream.readline(jsonl.LINE_BYTES + 2):
+        yield from lines_in(stream, on_bytes)
+
+
+def lines_in(stream: IO[bytes], on_bytes: OnBytes) -> Iterator[bytes]:
+    """The lines of a stream; of an endless line only as much as shows that it is too long."""
+    while line := stream.readline(jsonl.LINE_BYTES + 2):
+        on_bytes(len(line))
+        yield line
+        while line and not line.endswith(b"\n"):  # the rest of a line that is refused already
+            line = stream.readline(jsonl.LINE_BYTES)
             on_bytes(len(line))
-            yield line
-            while line and not line.endswith(b"\n"):  # the rest of a line that is refused already
-                line = stream.readline(jsonl.LINE_BYTES)
-                on_bytes(len(line))
 
 
 def _chunks(path: Path, on_bytes: OnBytes) -> Iterator[bytes]:

@@ -9,6 +9,7 @@ Where a rule looks at each OBX (or OBR …), a path means the segment that belon
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable
 from typing import Final
 
@@ -156,20 +157,28 @@ def _piece(text: str) -> Path | Literal:
 
 
 def find(place: Place, name: str, nth: int = 0) -> Segment | None:
-    """The segment that a path means at this place; None when there is none."""
-    segments = place.segments.all
-    if nth or place.position is None:
-        found = [segment for _, segment in place.segments.named(name)]
-        return found[(nth or 1) - 1] if len(found) >= (nth or 1) else None
-    here = segments[place.position]
-    if here.name == name:
-        return here
-    depth = _DEPTH.get(here.name, _DEEPEST)
+    """The segment that a path means at this place; None when there is none. Costs no walk over a long message."""
+    segments, here = place.segments, place.position
+    positions = segments.positions.get(name, [])
+    if nth or here is None:
+        return segments.all[positions[(nth or 1) - 1]] if len(positions) >= (nth or 1) else None
+    own = segments.all[here].name
+    if own == name:
+        return segments.all[here]
+    index = bisect_right(positions, here)
+    depth = _DEPTH.get(own, _DEEPEST)
     if _DEPTH.get(name, _DEEPEST) < depth:
-        return next((segment for segment in reversed(segments[: place.position]) if segment.name == name), None)
-    for segment in segments[place.position + 1 :]:
-        if _DEPTH.get(segment.name, _DEEPEST) <= depth:
-            return None
-        if segment.name == name:
-            return segment
-    return None
+        return segments.all[positions[index - 1]] if index else None
+    if index == len(positions) or positions[index] > _group_end(segments, here, depth):
+        return None
+    return segments.all[positions[index]]
+
+
+def _group_end(segments: Segments, here: int, depth: int) -> int:
+    """The position of the next segment that is no deeper: the group of `here` ends before it."""
+    ends = []
+    for name, positions in segments.positions.items():
+        index = bisect_right(positions, here)
+        if _DEPTH.get(name, _DEEPEST) <= depth and index < len(positions):
+            ends.append(positions[index])
+    return min(ends, default=len(segments.all))

@@ -46,6 +46,7 @@ def message(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     reference: Annotated[str, typer.Option("--reference", help="业务编号：同一编号即同一条消息")] = "",
     channel: Annotated[list[str] | None, typer.Option("--channel", help="只用这些渠道，可重复")] = None,
     priority: Annotated[str, typer.Option("--priority", help="urgent | normal | bulk，只能降低")] = "",
+    message_id: Annotated[str, typer.Option("--message-id", help="以此编号重试：即同一条消息")] = "",
     expires_at: Annotated[datetime | None, typer.Option("--expires-at", help="过期时刻，本机时区")] = None,
     key_file: KeyFile = None,
     dry_run: DryRun = False,
@@ -59,6 +60,7 @@ def message(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         reference=reference,
         channels=channel or [],
         priority=priority,
+        message_id=message_id,
         expires_at=expires_at.astimezone() if expires_at else None,
     )
     request = requests.from_fields(fields)
@@ -88,7 +90,7 @@ def jsonl(
     """Publish one message a line."""
     path = None if file == "-" else _existing(Path(file))
     with meter(path.stat().st_size if path else 0) as gauge:
-        lines: Iterable[bytes] = offers.lines_of(path, gauge.advance) if path else sys.stdin.buffer
+        lines = offers.lines_of(path, gauge.advance) if path else offers.lines_in(sys.stdin.buffer, gauge.advance)
         found = offers.from_jsonl(lines, path.name if path else "-", app_id, run_id)
         report = _run(found, gauge.show, key_file, dry_run=dry_run)
     return publish_report.print_report(report, form, is_dry_run=dry_run)

@@ -89,10 +89,14 @@ class Segments:
         unescape = Unescape(self.separators, charset)
         self.all = [Segment(line, self.separators, unescape) for line in text.split("\r")]
         self.header = self.all[0]
+        self.positions: dict[str, list[int]] = {}
+        """Where the segments of each name stand, ascending."""
+        for position, segment in enumerate(self.all):
+            self.positions.setdefault(segment.name, []).append(position)
 
     def named(self, name: str) -> Iterator[tuple[int, Segment]]:
         """The segments of that name with their positions."""
-        return ((position, segment) for position, segment in enumerate(self.all) if segment.name == name)
+        return ((position, self.all[position]) for position in self.positions.get(name, ()))
 
     @property
     def event(self) -> str:

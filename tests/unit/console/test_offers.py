@@ -1,3 +1,4 @@
+import io
 import json
 from pathlib import Path
 
@@ -53,6 +54,12 @@ def test_a_file_that_cannot_be_read_is_one_refusal(tmp_path: Path, reader: Reade
     assert first.problem is not None
     assert "cannot be read" in first.problem.detail
     assert len(others) == 4
+
+
+def test_a_stream_is_read_as_a_file_is() -> None:
+    """Standard input is no exception to the bound."""
+    stream = io.BytesIO(b"x" * (2 * jsonl.LINE_BYTES) + b"\n" + LINE)
+    assert [len(line) for line in offers.lines_in(stream, lambda _: None)] == [jsonl.LINE_BYTES + 2, len(LINE)]
 
 
 def lines_in(path: Path) -> list[Offer]:

@@ -87,11 +87,31 @@ def test_what_we_did_not_think_of_is_a_refusal_too(monkeypatch: pytest.MonkeyPat
     assert "王" not in str(reading.refused)
 
 
+def test_long_reports_with_documents_and_site_segments_are_read() -> None:
+    """175 results, a base64 document, a Z segment, OBX-1 from 0, an event of the site's own: nothing is in the way."""
+    results = [f"OBX|{number}|NM|X{number}^项目||1|||{'HH' if number == 170 else 'N'}|||F" for number in range(175)]
+    document = f"OBX|175|ED|PDF^报告||LIS^IM^PDF^Base64^{'QUJD' * 20_000}||||||F"
+    raw = message(PATIENT, "ZFP|1|电子发票", "OBR|1|||CBC^血常规||||||||||||S001", *results, document).encode()
+    (reading,) = read(raw)
+    assert [mapped.type for mapped in reading.mapped] == ["lab_report", "critical_value"]
+    table = """
+        site: x
+        rules:
+          - {event: "ADT^Z*", app: his, type: t, recipient: {patient_id: "PID-3[5=MR].1"}, parameters: {invoice: ZFP-2}}
+    """
+    (own,) = read(message(PATIENT, "ZFP|1|电子发票", event="ADT^ZP1").encode(), mapping_files.parse(table, "x.yaml"))
+    assert own.mapped[0].request is not None
+    assert own.mapped[0].request.personalisation == {"invoice": "电子发票"}
+
+
 def test_the_cost_of_a_hostile_message_is_bounded() -> None:
     """Four megabytes of separators are read in time that grows with their length only."""
     hostile = message("PID|1||" + "^~&|\\" * 600_000, "OBX|1|NM" + "|" * 900_000, app="LIS").encode()
     (reading,) = Reader(MAPPING, limits=Limits(message_bytes=8_000_000)).read([hostile])
     assert reading.refused is None
+    results = ["OBX|1|NM|K^钾||9|||HH|||F"] * 1_500
+    (reading,) = read(message(PATIENT, "PV1|1|I|1203^5^07||||S001", *results).encode())
+    assert len(reading.mapped) == 1_500
 
 
 @given(st.lists(st.one_of(st.binary(max_size=80), st.sampled_from(REPORT.encode().split(b"|"))), max_size=30))

@@ -100,6 +100,22 @@ def test_units_in_undeclared_utf_8_are_not_taken_for_chinese() -> None:
     assert "μmol/L" in charset.decode(raw).text
 
 
+@pytest.mark.parametrize("declared", ["", "GBK", "8859/1"])
+def test_utf_8_that_is_valid_gbk_too_is_read_as_what_makes_sense(declared: str) -> None:
+    """李明 in UTF-8 is 鏉庢槑 in GBK; the reading with ordinary characters is the true one."""
+    raw = with_name("李明", declared, "utf-8")
+    assert "鏉庢槑" in raw.decode("gb18030")
+    assert "李明" in charset.decode(raw).text
+
+
+@pytest.mark.parametrize("declared", ["", "GBK"])
+def test_gbk_that_is_valid_utf_8_too_is_read_as_what_makes_sense(declared: str) -> None:
+    """莫陆 in GBK is Latin gibberish in UTF-8; nobody is called that here."""
+    raw = with_name("莫陆", declared, "gbk")
+    assert raw.decode("utf-8")
+    assert "莫陆" in charset.decode(raw).text
+
+
 def test_latin_1_that_tells_the_truth_is_believed() -> None:
     """A declared Latin-1 name is neither UTF-8 nor Chinese, and read as declared."""
     raw = with_name("Müller^Jérôme", "8859/1", "latin-1")

@@ -26,6 +26,13 @@ def test_a_line_feed_inside_a_field_stays_in_the_field() -> None:
     assert frame.raw == b"MSH|^~\\&|A\rOBX|1|TX|||first\n second|x\rNTE|1"
 
 
+def test_a_line_with_a_capital_abbreviation_is_no_segment() -> None:
+    """`MRI:` after a line feed is text; a segment's name is followed by the message's own separator."""
+    (frame,) = frames("MSH|^~\\&|A\nOBX|1|TX|||见\nMRI：未见异常\nCT2, ok\nNTE|1\n".encode())
+    assert frame.raw.count(b"\r") == 2
+    assert frame.raw.endswith(b"ok\rNTE|1")
+
+
 def test_a_source_may_say_that_line_feeds_are_text() -> None:
     """Then even a line that looks like a segment belongs to the field."""
     (frame,) = frames(b"MSH|^~\\&|A\rOBX|1|TX|||see\nNTE|1\rNTE|2", is_lf_text=True)
