@@ -24,6 +24,8 @@ from schemas import records
 from schemas.errors import Permanent, Reason
 
 MARKER: Final = b"\xc3\x01"
+NAMESPACE: Final = "medpost"
+"""Of every schema's name."""
 HEAD_BYTES: Final = 10
 """Marker and fingerprint, before the body."""
 
@@ -135,7 +137,7 @@ def _nested(record: type[msgspec.Struct]) -> list[tuple[str, type[msgspec.Struct
 
 def _flattener(record: type[msgspec.Struct]) -> Callable[[Any], dict[str, Any]]:
     """A function from a record to plain dicts; only the fields that hold records are visited in Python."""
-    nested = [(name, _flattener(inner), is_list) for name, inner, is_list in _nested(record)]
+    nested = [(name, _branch(record, name, inner), is_list) for name, inner, is_list in _nested(record)]
     as_dict = msgspec.structs.asdict
     if not nested:
         return as_dict
@@ -149,6 +151,18 @@ def _flattener(record: type[msgspec.Struct]) -> Callable[[Any], dict[str, Any]]:
         return plain
 
     return flatten
+
+
+def _branch(record: type[msgspec.Struct], name: str, inner: type[msgspec.Struct]) -> Callable[[Any], Any]:
+    """The flattener of a field; for one that may be null it names the branch of the union.
+
+    Without the name fastavro validates the whole record to find its branch: 28 us for an accepted event instead of 19
+    (bench `intake`).
+    """
+    flatten, branch = _flattener(inner), f"{NAMESPACE}.{inner.__name__}"
+    if type(None) not in get_args(get_type_hints(record)[name]):
+        return flatten
+    return lambda value: (branch, flatten(value))
 
 
 def _struct_in(hint: Any) -> tuple[type[msgspec.Struct] | None, bool]:
