@@ -4,11 +4,11 @@ Called by `medpost sample` (and so by `make run`). Uses only what any user has: 
 queries, the simulated phones. It prints nothing itself; `Told` is handed every step.
 """
 
+import resource
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-import psutil
 from msgspec import Struct
 
 from infra import queries
@@ -16,6 +16,7 @@ from infra import settings as settings_module
 from infra.clickhouse import Store
 from infra.crypto import load_keyring
 from infra.local import control
+from infra.local.installation import has_broker, has_simulators, has_store
 from infra.registry_changes import read_current
 from infra.settings import Settings
 from schemas.errors import UnavailableError
@@ -44,7 +45,7 @@ class Memory:
     def look(self) -> None:
         """Measure now; this process counts too."""
         rows = control.look(self._settings)
-        own_mb = psutil.Process().memory_info().rss >> 20
+        own_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
         self.peak_mb = max(self.peak_mb, own_mb + sum(row.memory_mb for row in rows))
 
 
@@ -67,7 +68,8 @@ def start(settings: Settings, told: Told) -> Started:
 
 def _servers_run(settings: Settings) -> bool:
     states = {row.name: row.state for row in control.look(settings)}
-    return bool(states) and all(states.get(name, "running") == "running" for name in ("broker", "store", "simulators"))
+    ours = {"broker": has_broker, "store": has_store, "simulators": has_simulators}
+    return all(states.get(name) == "running" for name, is_ours in ours.items() if is_ours(settings))
 
 
 def wait_ready(settings: Settings, told: Told, memory: Memory) -> None:
