@@ -137,7 +137,7 @@ def _format(site: BrokerSite) -> None:
     shutil.rmtree(part, ignore_errors=True)
     settings = site.folder / "format.properties"
     settings.write_text(properties(site, part), "utf-8")
-    cluster = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
+    cluster = cluster_id(secrets.token_bytes(16))
     tool = command(site, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings))
     done = subprocess.run(tool, capture_output=True, text=True, timeout=_FORMAT_TIMEOUT_S, check=False)  # noqa: S603 - built by us
     if done.returncode != 0:
@@ -158,6 +158,11 @@ def start(site: BrokerSite, environment: Mapping[str, str], *, ends_with_parent:
         ends_with_parent=ends_with_parent,
     )
     return processes.start(launch, lambda: probe.broker_answers(LOOPBACK, site.port), START_TIMEOUT_S)
+
+
+def cluster_id(chance: bytes) -> str:
+    """A cluster's name from 16 random bytes; never with a leading dash, which the tool takes for an option."""
+    return base64.urlsafe_b64encode(bytes([chance[0] & 0x7F]) + chance[1:]).decode().rstrip("=")
 
 
 def broker_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -131,9 +131,8 @@ class Child:
 
     def _watch(self, now: float) -> None:
         record = self.record
-        code = processes.reap(record.pid) if record else None
         if record is None or not processes.is_running(record):
-            self._bury(now, _last_words(code))
+            self._bury(now, _last_words(processes.reap(record.pid) if record else None))
         elif self.state is State.STARTING and self.blueprint.answers(record.pid):
             self.state, self.note = State.RUNNING, ""
         elif self._is_late(now):

@@ -185,9 +185,10 @@ def stop(records: Iterable[Record], grace_s: float) -> list[Record]:
 def _wait(records: list[Record], limit_s: float) -> list[Record]:
     end = time.monotonic() + limit_s
     while records and time.monotonic() < end:
+        left = [record for record in records if is_running(record)]
         for record in records:
             reap(record.pid)
-        records = [record for record in records if is_running(record)]
+        records = left
         if records:
             time.sleep(_POLL_S)
     return records

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from pathlib import Path
 
 from infra.local import broker, probe, processes
@@ -23,9 +22,7 @@ def test_broker_comes_back_after_kill(tmp_path: Path) -> None:
     processes.send(first, signal.SIGKILL)
     assert processes.stop([first], 5) == []
 
-    began = time.monotonic()
     second = broker.start(site, os.environ, ends_with_parent=True)
-    assert time.monotonic() - began < 20
     assert (site.log_folder / "meta.properties").read_text("utf-8") == identity
     assert processes.stop([second], broker.STOP_GRACE_S) == []
     assert not probe.broker_answers(LOOPBACK, site.port)

@@ -18,6 +18,9 @@ from infra.local import probe, processes
 from infra.local.installation import USUAL_PORTS
 from infra.local.ports import LOOPBACK, is_free
 
+pytestmark = pytest.mark.timeout(400)
+"""Each test starts several servers; on a full machine one start alone may take 40 s."""
+
 COMMAND = "import sys, click, typer\nfrom console.cli import main, servers\nmain.NOUNS = ('servers',)\nmain.main()\n"
 """The `medpost` command with this room's nouns only, so that others' rooms are not under test here."""
 

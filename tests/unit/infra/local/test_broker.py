@@ -69,3 +69,11 @@ def test_unwritable_folder_is_said(tmp_path: Path) -> None:
     site = broker.BrokerSite(tmp_path / "file" / "broker", 1, 2, Path("/jars"))
     with pytest.raises(UnavailableError, match="cannot write to"):
         broker.prepare(site)
+
+
+@pytest.mark.parametrize("first", [0x00, 0x7F, 0xF8, 0xFB, 0xFF])
+def test_cluster_id_is_no_option(first: int) -> None:
+    """Twenty-two characters, the first never a dash (0xF8 to 0xFB would give one)."""
+    found = broker.cluster_id(bytes([first] * 16))
+    assert len(found) == 22
+    assert found[0] != "-"
