@@ -18,14 +18,14 @@ from schemas.records import Event
 from tests.ledger import pace
 from tests.ledger.blows import Hand, schedule
 from tests.ledger.evidence import append_again, figures, final_count, gather, log_ends, moved, wait_quiet
-from tests.ledger.judge import Evidence, Verdict, judge
+from tests.ledger.judge import Evidence, Logged, Verdict, judge
 from tests.ledger.offer import Offering
 from tests.ledger.plant import Plant
 
 LOOK_S: Final = 0.1
 TELL_S: Final = 10.0
-FINAL_WITHIN_S: Final = 150.0
-"""After the last acknowledgement: longer than the longest time-out of a type (60 s) and a fail-over."""
+STALLED_S: Final = 120.0
+"""Longer than the longest time-out of a type (60 s), a hold (30 s) and a fail-over together."""
 HOUR_MS: Final = 3_600_000
 SHOWN: Final = 5
 
@@ -79,39 +79,69 @@ def run(course: Course, home: Path, told: Told) -> Report:
         offering = Offering(plant.addresses.kafka, course.messages, course.rate_per_s, course.seed)
         hand = Hand(plant, schedule(course.seed, course.messages / course.rate_per_s), watch)
         _endure(plant, offering, hand, watch)
-        watch(f"all final; {_account(offering)}")
+        watch(_account(offering))
         wait_quiet(plant)
         found = gather(plant, offering.offers())
         watch(f"judging {len(offering.accepted)} messages")
         lines = [pace.told(pace.paces(found, hand.fallen, offering.ended_at_ms))]
-        changed = _again(plant, len(offering.conflicting), watch)
+        changed = _again(plant, sum(map(_is_conflict, found.log)), watch)
         report = Report(judge(found), _untold(offering, found), changed, lines)
         watch("done")
     return _written(report, offering, found)
 
 
 def _endure(plant: Plant, offering: Offering, hand: Hand, watch: Watch) -> None:
-    """Offer, strike, and wait until everything is final, FINAL_WITHIN_S at most."""
-    began_s, told_s, until_s = watch.now_s, watch.now_s, float("inf")
+    """Offer, strike, and wait until everything is final, or until nothing has become final for STALLED_S."""
+    began_s = watch.now_s
+    progress = Progress(offering, watch)
     offering.start()
     with plant.store() as store:
-        while True:
+        while not progress.is_stalled:
             hand.tick(watch.now_s - began_s, time.time_ns() // 1_000_000)
             plant.start_second()
-            if not offering.is_running and until_s == float("inf"):
-                until_s = watch.now_s + FINAL_WITHIN_S
-            if watch.now_s - told_s > TELL_S or not offering.is_running:
-                told_s = watch.now_s
-                count = final_count(store)
-                watch(f"offered {offering.offered}, acknowledged {len(offering.accepted)}, final {count}")
-                if not offering.is_running and hand.is_done and count >= len(offering.accepted):
-                    break
-            if watch.now_s > until_s:
-                watch("some never became final")
+            if progress.is_time_to_look:
+                progress.look(final_count(store))
+            if hand.is_done and progress.is_complete:
                 break
-            time.sleep(LOOK_S if offering.is_running else 1.0)
+            time.sleep(LOOK_S)
     if offering.fault is not None:
         raise offering.fault
+
+
+class Progress:
+    """How many messages are final, and since when no more have become so."""
+
+    def __init__(self, offering: Offering, watch: Watch) -> None:
+        self._offering = offering
+        self._watch = watch
+        self._looked_s = self._told_s = self._grown_s = watch.now_s
+        self._final = 0
+
+    @property
+    def is_time_to_look(self) -> bool:
+        """Once a second."""
+        return self._watch.now_s - self._looked_s > 1.0
+
+    @property
+    def is_complete(self) -> bool:
+        """Everything that was offered is acknowledged and final."""
+        return not self._offering.is_running and self._final >= len(self._offering.accepted)
+
+    @property
+    def is_stalled(self) -> bool:
+        """Nothing has become final for so long that nothing will."""
+        return not self._offering.is_running and self._watch.now_s - self._grown_s > STALLED_S
+
+    def look(self, final: int) -> None:
+        """Note the count, and tell it now and then."""
+        self._looked_s = self._watch.now_s
+        if final > self._final or self._offering.is_running:
+            self._grown_s = self._looked_s
+        self._final = final
+        if self._looked_s - self._told_s > TELL_S or self.is_complete:
+            self._told_s = self._looked_s
+            acknowledged = len(self._offering.accepted)
+            self._watch(f"offered {self._offering.offered}, acknowledged {acknowledged}, final {final}")
 
 
 def _account(offering: Offering) -> str:
@@ -123,8 +153,12 @@ def _account(offering: Offering) -> str:
 
 def _untold(offering: Offering, found: Evidence) -> int:
     """Conflicts for which there is no event."""
-    told = {one.event.message_id for one in found.log if one.event.reason == Reason.REFERENCE_CONFLICT}
+    told = {one.event.message_id for one in found.log if _is_conflict(one)}
     return sum(message_id not in told for message_id in offering.conflicting)
+
+
+def _is_conflict(one: Logged) -> bool:
+    return one.event.reason == Reason.REFERENCE_CONFLICT
 
 
 def _again(plant: Plant, conflicts: int, watch: Watch) -> list[str]:

@@ -81,12 +81,20 @@ class Plant:
         control.prepare_up(self.settings)
         control.begin(self.settings, only_servers=False)
         self._wait("the servers", lambda: control.do_servers_run(self._rows()) and bool(self._rows()))
-        provision_installation(self.settings)
-        apply_place(self.settings, sample_folder(), author="ledger")
+        self._wait("the topics", self._is_configured)
         snapshot = read_current(self.settings, load_keyring(self.settings)).snapshot
         Phone(self.addresses.simulators).approve_templates(snapshot)
         self.start_second()
         self._wait("all processes", lambda: not self.late())
+
+    def _is_configured(self) -> bool:
+        """Create the topics and apply the sample registry; on a busy machine a new topic's leader takes its time."""
+        try:
+            provision_installation(self.settings)
+            apply_place(self.settings, sample_folder(), author="ledger")
+        except UnavailableError:
+            return False
+        return True
 
     def end(self) -> None:
         """Stop everything, the frozen too."""

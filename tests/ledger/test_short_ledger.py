@@ -15,7 +15,7 @@ COURSE = Course(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(480)
+@pytest.mark.timeout(900)
 def test_nothing_is_lost_or_doubled_while_everything_is_killed(tmp_path: Path) -> None:
     """Every message is final, seen or explained, none is sent again, and reading the log twice moves no figure."""
     report = run(COURSE, tmp_path / "home", say_now)
