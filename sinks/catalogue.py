@@ -6,7 +6,7 @@ configuration before it is applied. Never imports a channel by name: a new file 
 
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import Any, Final
 
@@ -42,7 +42,7 @@ class Catalogue:
     def __init__(self, entries: Mapping[tuple[str, str], Entry]) -> None:
         self._entries = dict(entries)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())
 
     def find(self, channel: str, provider: str) -> Entry:

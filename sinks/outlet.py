@@ -125,11 +125,6 @@ class Outlets:
         channel = self._catalogue.build(config, self._source.channel_secrets(config), caller)
         return Outlet(config, channel, caller, limiter, self._ring)
 
-    async def close(self) -> None:
-        """Close all connections."""
-        if self._outlet is not None:
-            await self._outlet.caller.close()
-
 
 async def _close_when_idle(outlet: Outlet) -> None:
     while outlet.limiter.in_flight:  # noqa: ASYNC110 - nobody waits for this, and it may take its time

@@ -1,7 +1,5 @@
 """The way out: made anew when the registry says so, closed while it cannot be used, within its account's limits."""
 
-import asyncio
-
 import pytest
 
 from schemas.errors import Permanent, UnavailableError
@@ -75,10 +73,3 @@ async def test_opens_only_what_belongs_to_the_delivery() -> None:
     with pytest.raises(Permanent, match="decode_error"):
         await outlet.send(parcel(1, channel="other"))
     assert (await outlet.send(parcel(1))).provider_message_id
-
-
-async def test_closing_lets_connections_go() -> None:
-    """An outlet that never called has none, and closes all the same."""
-    desk = Desk()
-    desk.outlets.current()
-    await asyncio.wait_for(desk.outlets.close(), 1)
