@@ -39,6 +39,7 @@ class HubConsumer(driver.Consumer):
         self._parked: dict[TP, Sequence[Record]] = {}
         self._credit = asyncio.Event()
         self._owned: frozenset[TP] = frozenset()
+        self._is_seeking = False
         super().__init__(*args, **kwargs)
         self.rules = cast("HubApp", self.app).rules
 
@@ -111,6 +112,7 @@ class HubConsumer(driver.Consumer):
             await self._wait_credit(0.1)
         if self._begun:
             log.warning("giving up running chunks", chunks=len(self._begun))
+            self._begun.clear()  # a stopping app asks twice
         try:
             await asyncio.wait_for(self.force_commit(), FINAL_COMMIT_S)
         except Exception as problem:  # noqa: BLE001 - whatever it is, the records are redone by the next owner
@@ -151,9 +153,13 @@ class HubConsumer(driver.Consumer):
                 self.rules.leave(f"assignment callback: {type(fault).__name__}", 70)
 
     async def perform_seek(self) -> None:
-        """Everything is read again from what is committed."""
+        """Everything is read again from what is committed; nothing is delivered until that is where we are."""
+        self._is_seeking = True
         self._reset()
-        await super().perform_seek()
+        try:
+            await super().perform_seek()
+        finally:
+            self._is_seeking = False
 
     def _reset(self) -> None:
         self.watermark.reset()
@@ -184,6 +190,9 @@ class HubConsumer(driver.Consumer):
         """One turn: offer what is parked, fetch for the partitions that have credit, offer that."""
         if not self.flow_active:
             await self.wait(cast("Any", self.can_resume_flow))
+            return
+        if self._is_seeking:
+            await asyncio.sleep(CREDIT_S)
             return
         self._offer_parked()
         every = self._get_active_partitions()

@@ -93,7 +93,7 @@ class HubThread(driver.AIOKafkaConsumerThread):
         return records, (subscription.assignment if subscription else None)
 
     async def unread(self, records: Mapping[Any, Any], assignment: object | None) -> None:
-        """Seek back to the first of records that could not be delivered, if their assignment is still the current one.
+        """Go back to the first of records that could not be delivered, if their assignment is still the current one.
 
         A new assignment starts from what is committed by itself.
         """
@@ -101,12 +101,35 @@ class HubThread(driver.AIOKafkaConsumerThread):
 
     async def _unread(self, records: Mapping[Any, Any], assignment: Any) -> None:
         consumer = self._ensure_consumer()
-        subscription = consumer._subscription.subscription
-        if subscription is None or assignment is None or subscription.assignment is not assignment:
+        if not self._is_current(assignment):
             return
         for tp, found in records.items():
-            if found and tp in assignment.tps:
+            position = assignment.state_value(tp).position if tp in assignment.tps else None
+            if found and position is not None and position > found[0].offset:  # never forward: a seek may have come
                 consumer._fetcher.seek_to(tp, found[0].offset)
+
+    def _is_current(self, assignment: Any) -> bool:
+        subscription = self._ensure_consumer()._subscription.subscription
+        return subscription is not None and assignment is not None and subscription.assignment is assignment
+
+    async def seek_to_committed(self) -> Mapping[types.TP, int]:
+        """Go to what is committed, and to the beginning where nothing is; returns what is committed.
+
+        aiokafka's own method stays where it is when nothing, or 0, is committed: records delivered before, and given
+        up, would be passed over.
+        """
+        return cast("Mapping[types.TP, int]", await self.call_thread(self._seek_to_committed))
+
+    async def _seek_to_committed(self) -> Mapping[Any, int]:
+        consumer = self._ensure_consumer()
+        assignment = consumer._subscription.subscription.assignment
+        committed = await consumer._coordinator.fetch_committed_offsets(list(assignment.tps))
+        known = {tp: found.offset for tp, found in committed.items() if found.offset >= 0}
+        starts = await consumer.beginning_offsets([tp for tp in assignment.tps if tp not in known])
+        if self._is_current(assignment):
+            for tp, offset in {**starts, **known}.items():
+                consumer._fetcher.seek_to(tp, offset)
+        return known
 
     # -- committing
 

@@ -4,7 +4,7 @@ Used by the registry, the console, tools and tests, outside asyncio. Never commi
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Self, TypeVar, cast
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -15,7 +15,12 @@ from schemas.errors import UnavailableError
 T = TypeVar("T")
 REQUEST_S: Final = 15.0
 POLL_S: Final = 0.2
+SETTLING_S: Final = 20.0
+SETTLING_CODES: Final = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
+"""Answers about a partition that was just created or moves; they pass."""
 FETCH_RECORDS: Final = 1_000
+GLANCE_S: Final = 0.03
+"""`consume` waits so long for a batch to fill: a short log is read in one glance, not in POLL_S."""
 
 
 class LogRecord(Struct, frozen=True, gc=False):
@@ -117,40 +122,47 @@ class LogReader:
         self, topic: str, partition: int, start_offset: int = 0, end_offset: int | None = None
     ) -> Iterator[LogRecord]:
         """Records from `start_offset` to before `end_offset` (None: the end as it is now), in order."""
-        end = self.end_offset(topic, partition) if end_offset is None else end_offset
-        first = max(start_offset, self.begin_offset(topic, partition))
-        if first >= end:
+        begin, end = self._watermarks(topic, partition)
+        first = max(start_offset, begin)
+        upto = end if end_offset is None else min(end, end_offset)
+        return self._ranges(topic, {partition: (first, upto)})
+
+    def read_all(self, topic: str) -> Iterator[LogRecord]:
+        """Every record of a topic as it is now, in order within a partition, partitions in no order."""
+        return self._ranges(topic, {at: self._watermarks(topic, at) for at in range(self.partitions(topic))})
+
+    def _ranges(self, topic: str, ranges: Mapping[int, tuple[int, int]]) -> Iterator[LogRecord]:
+        """Records from the first to before the second offset of each partition."""
+        ends = {partition: end for partition, (first, end) in ranges.items() if first < end}
+        if not ends:
             return
         consumer = self._consumer()
         try:
-            consumer.assign([TopicPartition(topic, partition, first)])
-            for message in self._messages(consumer):
-                if message is None or (message.offset() or 0) >= end:
-                    return
-                yield _record_of(message)
-                if (message.offset() or 0) >= end - 1:
+            consumer.assign([TopicPartition(topic, partition, ranges[partition][0]) for partition in ends])
+            for partition, message in self._messages(consumer):
+                if message is not None and (message.offset() or 0) < ends.get(partition, 0):
+                    yield _record_of(message)
+                if message is None or (message.offset() or 0) >= ends.get(partition, 0) - 1:
+                    ends.pop(partition, None)
+                if not ends:
                     return
         finally:
             consumer.close()
 
-    def read_all(self, topic: str) -> Iterator[LogRecord]:
-        """Every record of a topic as it is now, partition after partition."""
-        for partition in range(self.partitions(topic)):
-            yield from self.read(topic, partition)
-
-    def _messages(self, consumer: Consumer) -> Iterator[Message | None]:
-        """Records as they come; None for the end of the partition."""
+    def _messages(self, consumer: Consumer) -> Iterator[tuple[int, Message | None]]:
+        """Partitions and their records as they come; None for the end of a partition."""
         quiet_since = time.monotonic()
         while True:
-            batch = consumer.consume(FETCH_RECORDS, POLL_S)
+            batch = consumer.consume(FETCH_RECORDS, GLANCE_S)
             if not batch and time.monotonic() - quiet_since > REQUEST_S:
                 raise UnavailableError("the broker stopped answering while reading", "is the broker reachable?")
             for message in batch:
                 error = message.error()
+                partition = message.partition() or 0
                 if error is None:
-                    yield message
+                    yield partition, message
                 elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's public name for it
-                    yield None
+                    yield partition, None
                 else:
                     raise UnavailableError(f"reading: {error.name()}", "see the broker's log")
                 quiet_since = time.monotonic()
@@ -175,7 +187,7 @@ class LogReader:
         try:
             consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in range(count)])
             while not is_stopped():
-                for message in consumer.consume(FETCH_RECORDS, POLL_S):
+                for message in consumer.consume(FETCH_RECORDS, GLANCE_S):
                     error = message.error()
                     if error is None:
                         on_record(_record_of(message))
@@ -187,8 +199,13 @@ class LogReader:
             consumer.close()
 
     def _translated(self, ask: Callable[[], T]) -> T:
-        try:
-            return ask()
-        except KafkaException as problem:
-            name = problem.args[0].name()
-            raise UnavailableError(f"asking {self._bootstrap}: {name}", "is the broker reachable?") from None
+        until = time.monotonic() + SETTLING_S
+        while True:
+            try:
+                return ask()
+            except KafkaException as problem:
+                error = problem.args[0]
+                if error.code() not in SETTLING_CODES or time.monotonic() > until:
+                    what = f"asking {self._bootstrap}: {error.name()}"
+                    raise UnavailableError(what, "is the broker reachable?") from None
+                time.sleep(POLL_S)

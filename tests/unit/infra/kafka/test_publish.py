@@ -190,6 +190,7 @@ def test_publishing_is_idempotent_acknowledged_and_bounded() -> None:
     assert DEFAULTS["acks"] == "all"
     assert DEFAULTS["enable.idempotence"] is True
     assert str(DEFAULTS["partitioner"]).startswith("murmur2")
+    assert DEFAULTS["max.in.flight"] == 1, "or a refused first batch is reported as delivered"
     assert int(str(DEFAULTS["queue.buffering.max.messages"])) <= 100_000
 
 
