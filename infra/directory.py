@@ -208,7 +208,7 @@ class RecipientDirectory:
             end = reader.end_offset(self._topic, 0)
             if end < self.offset:
                 self._people.clear()
-            for record in reader.read(self._topic, 0, self.offset, end):
+            for record in reader.read(self._topic, 0, self.offset, end) if end > self.offset else ():
                 self._people.fold(record)
                 if self._stopped.is_set():
                     return

@@ -10,6 +10,7 @@ empty registry rejects nothing, it waits. An object that cannot be read keeps it
 
 import json
 import threading
+import time
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, TypeVar
@@ -48,6 +49,8 @@ KINDS: Final[Mapping[str, Codec[AppConfig] | Codec[MessageType] | Codec[ChannelC
 SIMULATORS: Final = "simulators:"
 """A base URL that begins so stands for the simulated providers, wherever they listen."""
 
+SIMULATORS_S: Final = 1.0
+"""How often it is looked whether the simulators listen elsewhere."""
 RETRY_S: Final = 1.0
 """Pause before the log is followed again after the broker failed."""
 
@@ -171,6 +174,7 @@ class Registry:
         self._is_caught_up = False
         self._read = EMPTY
         self._simulators = ""
+        self._look_again_s = 0.0
         self._snapshot = EMPTY
         self._ready = threading.Event()
         self._stopped = threading.Event()
@@ -262,7 +266,9 @@ class Registry:
         self._snapshot = resolve_simulators(self._read, self._simulators)
 
     def _is_stopped(self) -> bool:
-        """Asked five times a second by the reader; simulators that moved to another port are noticed here."""
-        if self.is_ready and settings_module.simulators_endpoint(self._settings) != self._simulators:
-            self._publish()
+        """Asked many times a second by the reader; once a second it looks whether the simulators have moved."""
+        if self.is_ready and time.monotonic() >= self._look_again_s:
+            self._look_again_s = time.monotonic() + SIMULATORS_S
+            if settings_module.simulators_endpoint(self._settings) != self._simulators:
+                self._publish()
         return self._stopped.is_set()

@@ -175,7 +175,8 @@ def test_simulators_that_move_are_noticed_without_a_new_version(
     one._follow(logs)
     assert one.snapshot.channels["sms"].base_url == "http://sim:1/aliyun/"
     monkeypatch.setattr("infra.settings.simulators_endpoint", lambda _settings: "http://sim:2")
-    one._is_stopped()
+    one._look_again_s = 0.0
+    assert not one._is_stopped()
     assert one.snapshot.channels["sms"].base_url == "http://sim:2/aliyun/"
 
 
