@@ -1,0 +1,4 @@
+from typing import Any
+
+class GroupCoordinator:
+    ensure_active_group: Any
