@@ -90,10 +90,10 @@ def choose_ports(run: Path) -> dict[str, int]:
     for name, usual in USUAL_PORTS.items():
         wanted = int(kept.get(name, usual))
         owner = processes.read_record(run / f"{_OWNER.get(name, name)}.pid")
-        if name in kept and (is_free(wanted) or processes.is_running(owner)):
+        if name in kept and wanted not in chosen.values() and (is_free(wanted) or processes.is_running(owner)):
             chosen[name] = wanted
         else:
-            chosen[name] = pick_port(wanted, chosen.values())
+            chosen[name] = pick_port(wanted, {*chosen.values(), *kept.values()})
     processes.write_atomically(run / "ports.json", json.dumps(chosen))
     return chosen
 

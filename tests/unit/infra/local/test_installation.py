@@ -45,6 +45,19 @@ def test_kept_port_outlives_the_usual_one(tmp_path: Path, taken: set[int]) -> No
     assert choose_ports(tmp_path) == PORTS
 
 
+def test_moved_server_leaves_the_kept_ports_alone(tmp_path: Path, taken: set[int]) -> None:
+    """A broker that loses its port passes over the one its controller keeps."""
+    (tmp_path / "ports.json").write_text(json.dumps(PORTS))
+    taken.add(19092)
+    assert choose_ports(tmp_path) == {**PORTS, "broker": 19094}
+
+
+def test_clash_in_the_file_is_resolved(tmp_path: Path, taken: set[int]) -> None:
+    """A file that gives one port to two servers is mended."""
+    (tmp_path / "ports.json").write_text(json.dumps({**PORTS, "controller": 19092}))
+    assert len(set(choose_ports(tmp_path).values())) == len(PORTS)
+
+
 def test_port_of_our_own_process_is_kept(tmp_path: Path, taken: set[int]) -> None:
     """A server that still runs is taken over with its port; a stranger's port is not."""
     import os
