@@ -8,21 +8,20 @@ Until a closing record is read to the log's end there is no snapshot to decide b
 empty registry rejects nothing, it waits. An object that cannot be read keeps its old value and is counted.
 """
 
-import json
 import threading
 import time
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Final
 
 import structlog
-from msgspec import Struct, field, structs
 from prometheus_client import Counter
 
 from infra import settings as settings_module
 from infra.crypto import Keyring, load_keyring
 from infra.kafka import LogReader, LogRecord
 from infra.settings import Settings
+from infra.snapshot import EMPTY, Snapshot, key_place, open_channel_secrets, resolve_simulators, resolved
 from schemas import topics
 from schemas.codec import Codec
 from schemas.configuration import (
@@ -37,6 +36,8 @@ from schemas.configuration import (
 )
 from schemas.errors import Permanent, UnavailableError
 
+__all__ = ["EMPTY", "KINDS", "Registry", "Snapshot", "Stage", "key_place", "resolved"]
+
 log = structlog.get_logger(__name__)
 
 KINDS: Final[Mapping[str, Codec[AppConfig] | Codec[MessageType] | Codec[ChannelConfig]]] = {
@@ -45,9 +46,6 @@ KINDS: Final[Mapping[str, Codec[AppConfig] | Codec[MessageType] | Codec[ChannelC
     "channels": CHANNEL_CONFIG,
 }
 """Kinds of objects, each a compacted topic `config.<kind>` whose keys are the objects' ids."""
-
-SIMULATORS: Final = "simulators:"
-"""A base URL that begins so stands for the simulated providers, wherever they listen."""
 
 SIMULATORS_S: Final = 1.0
 """How often it is looked whether the simulators listen elsewhere."""
@@ -59,47 +57,6 @@ BAD_RECORDS: Final = Counter(
 )
 
 Object = AppConfig | MessageType | ChannelConfig
-T = TypeVar("T")
-
-
-def _empty() -> Mapping[str, T]:
-    return MappingProxyType({})
-
-
-class Snapshot(Struct, frozen=True):
-    """All configuration at one version; `at` is when it was applied, UTC milliseconds. Never changes.
-
-    `recipients_end`: the recipients that were applied with it end before that offset of their topic.
-    """
-
-    version: int = 0
-    at: int = 0
-    author: str = ""
-    recipients_end: int = 0
-    apps: Mapping[str, AppConfig] = field(default_factory=_empty)
-    types: Mapping[str, MessageType] = field(default_factory=_empty)
-    channels: Mapping[str, ChannelConfig] = field(default_factory=_empty)
-
-
-EMPTY: Final = Snapshot()
-
-
-def key_place(app_id: str, key_id: str) -> bytes:
-    """What an application's sealed key is bound to."""
-    return f"app/{app_id}/{key_id}".encode()
-
-
-def secrets_place(channel: str) -> bytes:
-    """What a channel's sealed secrets are bound to."""
-    return f"channel/{channel}".encode()
-
-
-def open_channel_secrets(keyring: Keyring, config: ChannelConfig) -> dict[str, str]:
-    """The channel's secrets in clear; raises Permanent(decode_error) when they were sealed with other keys."""
-    if not config.secrets:
-        return {}
-    opened = keyring.ring("registry").open(config.secrets, secrets_place(config.channel))
-    return {str(name): str(value) for name, value in json.loads(opened).items()}
 
 
 class Stage:
@@ -147,20 +104,6 @@ class Stage:
                 "registry object cannot be read, the old value stands",
                 kind=kind, id=object_id, offset=record.offset, reason=problem.reason, detail=problem.detail,
             )  # fmt: skip
-
-
-def resolved(config: ChannelConfig, simulators_url: str) -> ChannelConfig:
-    """The channel with `simulators:/path` replaced by their address; as it is where that is not known, or not meant."""
-    if not config.base_url.startswith(SIMULATORS) or not simulators_url:
-        return config
-    path = config.base_url.removeprefix(SIMULATORS).lstrip("/")
-    return structs.replace(config, base_url=f"{simulators_url.rstrip('/')}/{path}")
-
-
-def resolve_simulators(snapshot: Snapshot, simulators_url: str) -> Snapshot:
-    """The same snapshot, each channel resolved."""
-    channels = {name: resolved(config, simulators_url) for name, config in snapshot.channels.items()}
-    return structs.replace(snapshot, channels=MappingProxyType(channels))
 
 
 class Registry:

@@ -18,9 +18,10 @@ from infra import settings as settings_module
 from infra.crypto import Keyring
 from infra.directory import open_person, seal_person
 from infra.kafka import LogReader, Publisher, PublishFailure
-from infra.registry import EMPTY, KINDS, Object, Snapshot, Stage, key_place, secrets_place
+from infra.registry import KINDS, Object, Stage
 from infra.registry_files import Wanted
 from infra.settings import Settings
+from infra.snapshot import EMPTY, Snapshot, key_place, secrets_place
 from schemas import topics
 from schemas.configuration import CONFIG_VERSION, AppConfig, ChannelConfig, ConfigVersion, Recipient
 from schemas.errors import Permanent, Reason, UnavailableError

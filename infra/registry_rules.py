@@ -10,9 +10,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from infra.registry import Snapshot
 from infra.registry_forms import AppForm, ChannelForm, RecipientForm, TypeChannelForm, TypeForm
 from infra.registry_problems import Entry, Problem
+from infra.snapshot import Snapshot
 from schemas.errors import Permanent
 from schemas.statuses import LEVELS
 

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from infra import crypto
-from infra.registry import Snapshot
+from infra.snapshot import Snapshot
 from infra.tokens import Verifier
 from schemas import ids
 from schemas.codec import CONTENT, MESSAGE

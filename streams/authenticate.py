@@ -7,7 +7,7 @@ message into an invalid one; it never looks at a clock.
 from collections.abc import Iterable
 from typing import Final
 
-from infra.registry import Snapshot
+from infra.snapshot import Snapshot
 from infra.tokens import Verifier
 from schemas.configuration import ENABLED, AppConfig, MessageType
 from schemas.errors import Permanent, Reason

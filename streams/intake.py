@@ -18,8 +18,9 @@ from infra.clock import Clock, SystemClock
 from infra.crypto import Keyring, load_keyring
 from infra.directory import RecipientDirectory
 from infra.kafka import Batch
-from infra.registry import Registry, Snapshot, key_place
+from infra.registry import Registry
 from infra.settings import Settings
+from infra.snapshot import Snapshot, key_place
 from infra.tokens import Verifier
 from infra.worker import Chunk, Worker
 from schemas import topics

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from infra.crypto import Keyring, fresh_keys, parse_keyring
-from infra.registry import Snapshot
+from infra.snapshot import Snapshot
 from infra.tokens import Verifier, mint
 from schemas.codec import MESSAGE
 from schemas.configuration import (

@@ -19,13 +19,13 @@ from console.provisioning import provision_installation
 from infra import settings as settings_module
 from infra.clock import SystemClock
 from infra.crypto import load_keyring
-from infra.registry import resolved
 from infra.registry_changes import ADDED, CHANGED, Change, Current, Writer, changes, read_current
 from infra.registry_files import Wanted, load
 from infra.registry_forms import ChannelForm
 from infra.registry_problems import BadFilesError
 from infra.registry_rules import Checks
 from infra.settings import Settings
+from infra.snapshot import resolved
 from sinks import catalogue
 from streams.render import variables_in
 

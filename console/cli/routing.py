@@ -12,8 +12,8 @@ from console import words
 from console.listing import Format, FormatOption, show
 from infra import settings as settings_module
 from infra.crypto import load_keyring
-from infra.registry import Snapshot
 from infra.registry_changes import Current, read_current
+from infra.snapshot import Snapshot
 from schemas.configuration import Address, AppConfig, MessageType
 from schemas.errors import Permanent, Reason
 from schemas.records import Message

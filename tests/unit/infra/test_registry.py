@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from infra import registry
-from infra.crypto import fresh_keys, parse_keyring
 from infra.kafka import LogReader, LogRecord
-from infra.registry import BAD_RECORDS, EMPTY, Registry, Stage, resolve_simulators, resolved
+from infra.registry import BAD_RECORDS, EMPTY, Registry, Stage
 from infra.settings import Settings
 from schemas.configuration import CHANNEL_CONFIG, CONFIG_VERSION, ChannelConfig, ConfigVersion
 from schemas.errors import UnavailableError
@@ -118,15 +116,6 @@ def test_topics_made_anew_are_read_from_the_start(logs: Logs) -> None:
     assert list(snapshot.channels) == ["webhook"]
 
 
-def test_a_snapshot_cannot_be_changed(logs: Logs) -> None:
-    """It is shared by every thread of a process."""
-    snapshot = Stage("").close_at(logs, closing(1, logs.channel("sms", 10)))
-    with pytest.raises(TypeError):
-        snapshot.channels["sms"] = ChannelConfig()  # type: ignore[index]  # the point of the test
-    with pytest.raises(AttributeError):
-        snapshot.version = 2  # type: ignore[misc]  # the point of the test
-
-
 def test_an_empty_registry_is_not_ready_and_says_what_to_do(logs: Logs, one: Registry) -> None:
     """It rejects nothing: it waits."""
     one._follow(logs)
@@ -178,24 +167,3 @@ def test_simulators_that_move_are_noticed_without_a_new_version(
     one._look_again_s = 0.0
     assert not one._is_stopped()
     assert one.snapshot.channels["sms"].base_url == "http://sim:2/aliyun/"
-
-
-def test_a_real_address_is_left_alone() -> None:
-    """Only `simulators:` stands for something else, and stays while nobody knows them."""
-    vendor = ChannelConfig(base_url="https://dysmsapi.aliyuncs.com/")
-    assert resolved(vendor, "http://sim:1") == vendor
-    ours = ChannelConfig(base_url="simulators:/aliyun/")
-    assert resolved(ours, "") == ours
-    assert resolve_simulators(EMPTY, "http://sim:1").channels == {}
-
-
-def test_channel_secrets_open_with_the_registry_ring_only_where_they_were_sealed() -> None:
-    """A secret moved to another channel does not open."""
-    from schemas.errors import Permanent
-
-    keyring = parse_keyring(fresh_keys())
-    sealed = keyring.ring("registry").seal(b'{"key": "v"}', registry.secrets_place("sms"))
-    assert registry.open_channel_secrets(keyring, ChannelConfig(channel="sms", secrets=sealed)) == {"key": "v"}
-    assert registry.open_channel_secrets(keyring, ChannelConfig(channel="sms")) == {}
-    with pytest.raises(Permanent):
-        registry.open_channel_secrets(keyring, ChannelConfig(channel="voice", secrets=sealed))

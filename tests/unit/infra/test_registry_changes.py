@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from infra.crypto import Keyring, fresh_keys, parse_keyring
-from infra.registry import Snapshot
 from infra.registry_changes import ADDED, CHANGED, REMOVED, Current, changes, opened, sealed
 from infra.registry_files import Wanted
+from infra.snapshot import Snapshot
 from schemas.configuration import (
     Address,
     AppConfig,

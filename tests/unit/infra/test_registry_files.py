@@ -5,10 +5,10 @@ from textwrap import dedent
 
 import pytest
 
-from infra.registry import Snapshot
 from infra.registry_files import Wanted, load
 from infra.registry_problems import BadFilesError
 from infra.registry_rules import Checks
+from infra.snapshot import Snapshot
 from schemas.configuration import Address, ChannelConfig, MessageType
 from streams.render import variables_in
 

@@ -7,7 +7,7 @@ import pytest
 
 from infra.clock import HandClock
 from infra.kafka import Batch
-from infra.registry import Snapshot, key_place
+from infra.snapshot import Snapshot, key_place
 from infra.worker import Chunk
 from schemas.codec import EVENT
 from schemas.configuration import AppKey

@@ -9,10 +9,10 @@ from typer.testing import CliRunner
 
 from console.cli import registry as cli
 from infra.crypto import load_keyring
-from infra.registry import Snapshot
 from infra.registry_changes import ADDED, CHANGED, REMOVED, Change, Current, Writer, sealed
 from infra.registry_files import Wanted, load
 from infra.settings import Settings
+from infra.snapshot import Snapshot
 
 Run = Callable[..., tuple[int, str]]
 

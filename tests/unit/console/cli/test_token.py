@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 from console.cli import token as cli
 from infra.clock import SystemClock
 from infra.crypto import load_keyring
-from infra.registry import Snapshot
 from infra.registry_changes import Current, sealed
 from infra.settings import Settings
+from infra.snapshot import Snapshot
 from infra.tokens import Verifier
 from schemas.configuration import DISABLED, AppKey
 from schemas.errors import Permanent, Reason

@@ -1,0 +1,65 @@
+"""Tests of the forms: units are read, and what YAML made of a text is not guessed at."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
+
+from infra.registry_forms import FORMS, UNITS_MS, AppForm, ChannelForm, RecipientForm, TypeForm, duration_ms
+
+KEY = {"id": "his-1", "secret": "0123456789abcdef0123456789abcdef"}
+
+
+@given(st.integers(1, 10**6), st.sampled_from(sorted(UNITS_MS)))
+def test_a_duration_is_its_number_times_its_unit(number: int, unit: str) -> None:
+    """For every unit."""
+    assert duration_ms(f"{number}{unit}") == number * UNITS_MS[unit]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "5", "5 s", "5S", "05s", "-5s", "0s", "5.5s", "5w", "s", 5, 5.0, None, True, ["5s"]]
+)
+def test_anything_else_is_no_duration(text: object) -> None:
+    """A wrong unit cannot pass for a number."""
+    with pytest.raises(PydanticCustomError):
+        duration_ms(text)
+
+
+@pytest.mark.parametrize("value", [7, 7.5, True, ["x"], {"x": 1}])
+def test_a_text_that_yaml_read_as_something_else_is_refused(value: Any) -> None:
+    """`01` and `on` need quotes."""
+    with pytest.raises(ValidationError):
+        AppForm.model_validate({"id": "his", "name": value, "keys": [KEY], "grants": {}})
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        {"id": "k"},
+        {**KEY, "secret_env": "X"},
+        {**KEY, "algorithm": "RS256"},
+        {**KEY, "algorithm": "HS512"},
+        {**KEY, "kind": "test"},
+        {"id": "k", "algorithm": "ES256", "public_key": "no key"},
+    ],
+)
+def test_a_key_is_usable_or_refused(key: dict[str, Any]) -> None:
+    """Exactly one source, fitting the algorithm, strong enough."""
+    with pytest.raises(ValidationError):
+        AppForm.model_validate({"id": "his", "name": "x", "keys": [key], "grants": {}})
+
+
+def test_an_application_needs_a_key() -> None:
+    """Without one nobody could speak for it."""
+    with pytest.raises(ValidationError):
+        AppForm.model_validate({"id": "his", "name": "x", "keys": [], "grants": {}})
+
+
+def test_every_kind_has_a_form_that_becomes_a_record() -> None:
+    """The top of a file knows four kinds."""
+    assert list(FORMS.values()) == [AppForm, TypeForm, ChannelForm, RecipientForm]
+    person = RecipientForm.model_validate({"id": "P1", "identities": {"patient_id": "P1"}}).record()
+    assert (person.person_id, person.identities[0].id_value, person.addresses) == ("P1", "P1", [])

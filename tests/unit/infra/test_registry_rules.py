@@ -1,0 +1,77 @@
+"""Tests of the rules between objects, each alone; `test_registry_files` has them with files and lines."""
+
+from typing import Any
+
+from infra.registry_forms import FORMS
+from infra.registry_problems import Entry
+from infra.registry_rules import NO_CHECKS, Checks, problems_among
+from infra.snapshot import EMPTY, Snapshot
+from schemas.configuration import ChannelConfig
+from schemas.errors import Permanent, Reason
+
+CHANNEL = {
+    "id": "sms", "provider": "aliyun", "base_url": "simulators:/x", "rate_per_s": 1.0, "max_in_flight": 1,
+    "timeout": "5s", "success_levels": ["accepted"],
+}  # fmt: skip
+TYPE = {
+    "id": "report", "name": "报告", "lane": "normal", "threshold": 0.5, "expires": "1h", "expires_at_most": "1h",
+    "channels": [{"channel": "sms", "weight": 0.9, "timeout": "5s", "template": {"version": 1, "text": "{{ item }}"}}],
+}  # fmt: skip
+
+
+def entry(kind: str, **members: Any) -> Entry:
+    """An object of a file whose lines do not matter here."""
+    return Entry(kind, FORMS[kind].model_validate(members), "x.yaml", {(): 1}, (kind, 0))
+
+
+def told(*entries: Entry, known: Snapshot = EMPTY, checks: Checks = NO_CHECKS, broken: str = "") -> list[str]:
+    """What is wrong between them; `broken` is a channel that was refused already."""
+    return [problem.text for problem in problems_among(entries, {("channels", broken)}, known, checks)]
+
+
+def test_a_type_needs_its_channel() -> None:
+    """In the files, in the registry, or at least refused already for another reason."""
+    one = entry("types", **TYPE)
+    assert told(one) == ["未知渠道 sms → 先在 channels 中定义它"]
+    assert told(one, entry("channels", **CHANNEL)) == []
+    assert told(one, known=Snapshot(1, channels={"sms": ChannelConfig("sms", success_levels=["accepted"])})) == []
+    assert told(one, broken="sms") == []
+
+
+def test_the_files_channel_counts_before_the_registrys() -> None:
+    """What is applied together is judged together."""
+    held = Snapshot(1, channels={"sms": ChannelConfig("sms", success_levels=["accepted", "read"])})
+    channels = [{**TYPE["channels"][0], "success": "read"}]  # type: ignore[index]  # a list of dicts
+    one = entry("types", **{**TYPE, "channels": channels})
+    assert told(one, known=held) == []
+    assert told(one, entry("channels", **CHANNEL), known=held) == ["渠道 sms 无法证明 read → 可用：accepted"]
+
+
+def test_template_variables_are_asked_of_the_pillar() -> None:
+    """And a template that it refuses is told with its words."""
+
+    def refuse(_text: str) -> list[str]:
+        raise Permanent(Reason.TEMPLATE_INVALID, "template: broken")
+
+    pair = (entry("types", **TYPE), entry("channels", **CHANNEL))
+    unfilled = told(*pair, checks=Checks(variables_in=lambda text: ["item"] if text else []))
+    assert unfilled == ["模板变量 item 没有对应参数 → 在 parameters 中声明它，或改正名称"]
+    assert told(*pair, checks=Checks(variables_in=refuse))[0] == "模板有误：template: broken → 改正该文本"
+
+
+def test_free_text_has_its_own_variables() -> None:
+    """They need no parameter."""
+    pair = (entry("types", **{**TYPE, "free_text": True}), entry("channels", **CHANNEL))
+    assert told(*pair, checks=Checks(variables_in=lambda _text: ["content", "content_url"])) == []
+
+
+def test_a_provider_that_does_not_exist_is_told_once() -> None:
+    """Its levels and settings are not asked for."""
+
+    def refuse(_channel: str, _provider: str) -> list[str]:
+        raise Permanent(Reason.CONFIG_MISSING, "no provider")
+
+    def never(_form: object) -> None:
+        raise AssertionError("asked")
+
+    assert told(entry("channels", **CHANNEL), checks=Checks(None, refuse, never)) == ["没有这样的服务商：no provider"]
