@@ -159,8 +159,12 @@ class HubThread(driver.AIOKafkaConsumerThread):
         while not self.app.should_stop:
             time.sleep(LOOK_S)
             coordinator = getattr(self._consumer, "_coordinator", None)
-            if coordinator is not None and not self.app.should_stop and _is_stuck(coordinator):
+            if coordinator is None or self.app.should_stop:
+                continue
+            if _is_stuck(coordinator):
                 self.thread_loop.call_soon_threadsafe(self._consume_error, coordinator, seen)
+            elif _is_blind(coordinator):
+                self.thread_loop.call_soon_threadsafe(coordinator._client.force_metadata_update)
 
     def _consume_error(self, coordinator: Any, seen: deque[float]) -> None:
         try:
@@ -176,6 +180,16 @@ def _is_stuck(coordinator: Any) -> bool:
     if coordinator._closing.done():
         return False
     return coordinator._pending_exception is not None or coordinator._coordination_task.done()
+
+
+def _is_blind(coordinator: Any) -> bool:
+    """Whether a topic that we read is not in the metadata, as after the restart of a broker that was still loading.
+
+    A leader that sees nothing assigns nothing, and aiokafka looks again after five minutes only.
+    """
+    subscription = coordinator._subscription.subscription
+    topics = subscription.topics if subscription is not None else ()
+    return not all(coordinator._cluster.partitions_for_topic(topic) for topic in topics)
 
 
 def _is_often(seen: deque[float]) -> bool:

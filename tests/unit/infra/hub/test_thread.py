@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import deque
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiokafka.protocol.group import HeartbeatRequest, LeaveGroupRequest, SyncGroupRequest
 
 from infra.hub.fence import Fence
-from infra.hub.thread import _is_often, _is_stuck, fenced
+from infra.hub.thread import _is_blind, _is_often, _is_stuck, fenced
 
 HEARTBEAT = HeartbeatRequest("group", 1, "member")
 SYNC = SyncGroupRequest("group", 1, "member", None, [])
@@ -96,6 +97,20 @@ async def test_a_parked_error_or_an_ended_task_is_stuck() -> None:
     assert _is_stuck(coordinator)
     coordinator._closing.set_result(None)
     assert not _is_stuck(coordinator)
+
+
+def test_a_topic_without_metadata_makes_blind() -> None:
+    """Everything that is subscribed must be known; nothing is subscribed before the start."""
+    known: dict[str, set[int]] = {"a": {0, 1}}
+    subscription = SimpleNamespace(subscription=SimpleNamespace(topics={"a"}))
+    coordinator = SimpleNamespace(_subscription=subscription, _cluster=SimpleNamespace(partitions_for_topic=known.get))
+    assert not _is_blind(coordinator)
+    subscription.subscription.topics.add("b")
+    assert _is_blind(coordinator)
+    known["b"] = set()
+    assert _is_blind(coordinator)
+    subscription.subscription = None
+    assert not _is_blind(coordinator)
 
 
 def test_ten_errors_in_a_minute_are_too_many() -> None:
