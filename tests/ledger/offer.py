@@ -99,7 +99,7 @@ def wanted(number: int, seed: int) -> Wanted:
     request = MessageRequest(
         type=kind.type,
         recipient=recipient,
-        personalisation={name: f"{name} {number}"[:12] for name in kind.parameters},
+        personalisation={name: f"{name} {number}"[:10] for name in kind.parameters},
         reference=f"ledger-{seed}-{number}",
     )
     made = Wanted(kind.app_id, kind.app_id, kind.lane, request)
