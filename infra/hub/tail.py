@@ -3,6 +3,7 @@
 Assign-only; never joins a group and never commits. Every answer about an end is to a request sent after the call.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar, cast
 
@@ -27,6 +28,7 @@ class LogTail:
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
         self._asking: AIOKafkaConsumer | None = None
+        self._starting = asyncio.Lock()
 
     async def _started(self) -> AIOKafkaConsumer:
         consumer = AIOKafkaConsumer(
@@ -45,9 +47,10 @@ class LogTail:
         return consumer
 
     async def _asker(self) -> AIOKafkaConsumer:
-        if self._asking is None:
-            self._asking = await self._started()
-        return self._asking
+        async with self._starting:  # all partitions of an assignment ask at once
+            if self._asking is None:
+                self._asking = await self._started()
+            return self._asking
 
     async def close(self) -> None:
         """Let the connections go."""
