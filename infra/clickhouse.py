@@ -151,4 +151,5 @@ def without_database(dsn: str) -> str:
 
 
 # What the library would log is raised by us, in words that hold no data.
-logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL + 1)
+for _name in ("clickhouse_connect", "urllib3"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL + 1)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Self
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from infra.clickhouse import Store
 from infra.kafka import LogReader, LogRecord, Publisher, TopicSpec, provision
@@ -79,7 +79,11 @@ class Stage:
     def stop(self, process: subprocess.Popen[bytes]) -> int:
         """Ask it to end; its exit code."""
         process.send_signal(signal.SIGTERM)
-        return process.wait(20)
+        return process.wait(40)
+
+    def log(self) -> str:
+        """What the last one said."""
+        return (self.home / f"trace.{len(self.processes) - 1}.log").read_text("utf-8")
 
     # -- the log
 
@@ -108,8 +112,15 @@ class Stage:
             consumer.close()
 
     def settled(self, timeout_s: float = 60) -> None:
-        """Wait until every record is committed."""
-        wait_until(lambda: self.behind() == 0, timeout_s, "the trace writers fell behind")
+        """Wait until every record is committed; a coordinator that is not there yet is asked again."""
+
+        def is_settled() -> bool:
+            try:
+                return self.behind() == 0
+            except KafkaException:
+                return False
+
+        wait_until(is_settled, timeout_s, "the trace writers fell behind")
 
     def dead(self) -> list[LogRecord]:
         """The dead letters."""
