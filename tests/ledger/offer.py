@@ -63,8 +63,11 @@ KINDS: Final = (
     Kind("critical_value", "lis", Lane.URGENT, 0.05, ("ward", "bed", "item", "value", "unit")),
     Kind("follow_up", "his", Lane.BULK, 0.10, ("department", "question", "due_date")),
 )
-MAGIC: Final[Mapping[str, float]] = {"P9001": 0.004, "P9006": 0.004, "P9007": 0.002, "P9008": 0.003, "P9009": 0.002}
-"""Recipients whose number makes the simulators refuse, fail in passing, throttle, cut the socket, or find fault."""
+MAGIC: Final[Mapping[str, float]] = {"P9001": 0.004, "P9006": 0.004, "P9007": 0.002, "P9009": 0.002, "P9008": 0.003}
+"""Recipients whose number makes the simulators refuse, fail in passing, throttle, find fault, or cut the socket."""
+CUT: Final = "P9008"
+CUT_UNTIL: Final = 0.7
+"""Part of the run in which sockets are cut: their time-outs and fallbacks, 50 s, shall be over soon after its end."""
 REFUSALS: Final = (
     Reason.RECIPIENT_UNKNOWN,
     Reason.MISSING_PARAMETER,
@@ -90,12 +93,19 @@ class Wanted(Struct, frozen=True):
         return ids.from_reference(self.app_id, self.request.reference)
 
 
-def wanted(number: int, seed: int) -> Wanted:
-    """The message of that number: the same for the same seed."""
+def wanted(number: int, seed: int, *, may_be_cut: bool = True) -> Wanted:
+    """The message of that number: the same for the same seed.
+
+    What is cut off by the provider waits for its time-outs; those who want to end soon do without.
+    """
     dice = random.Random(f"{seed}/{number}")
     (kind,) = dice.choices(KINDS, [one.share for one in KINDS])
     is_for_staff = kind.type == "critical_value"
-    recipient = ("staff_id", f"S{dice.randint(1, 10):03d}") if is_for_staff else ("patient_id", _patient(dice, kind))
+    recipient = (
+        ("staff_id", f"S{dice.randint(1, 10):03d}")
+        if is_for_staff
+        else ("patient_id", _patient(dice, kind, may_be_cut))
+    )
     request = MessageRequest(
         type=kind.type,
         recipient=recipient,
@@ -106,11 +116,11 @@ def wanted(number: int, seed: int) -> Wanted:
     return _spoiled(made, dice.choice(REFUSALS)) if dice.random() < REFUSED else made
 
 
-def _patient(dice: random.Random, kind: Kind) -> str:
+def _patient(dice: random.Random, kind: Kind, may_be_cut: bool) -> str:
     chance = dice.random()
     for patient, share in MAGIC.items():
         chance -= share
-        if chance < 0 and (patient, kind.lane) != ("P9008", Lane.BULK):  # a minute's time-out would only cost time
+        if chance < 0 and (patient != CUT or (may_be_cut and kind.lane != Lane.BULK)):
             return patient
     return f"P{dice.randint(1, 60):04d}"
 
@@ -190,7 +200,7 @@ class Offering:
             while time.monotonic() < began_s + number / self._rate_per_s:
                 self._offer_again()
                 time.sleep(LOOK_S)
-            one = wanted(number, self._seed)
+            one = wanted(number, self._seed, may_be_cut=number < self._count * CUT_UNTIL)
             self._submit(one, self._note)
             self.offered += 1
 

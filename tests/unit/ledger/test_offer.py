@@ -3,7 +3,7 @@ from collections import Counter
 from console.cli.registry import sample_folder
 from schemas.errors import Reason
 from schemas.statuses import Lane
-from tests.ledger.offer import FORGER, KEYS, KINDS, MAGIC, REFUSALS, Wanted, wanted
+from tests.ledger.offer import CUT, FORGER, KEYS, KINDS, MAGIC, REFUSALS, Wanted, wanted
 
 MANY = [wanted(number, 1) for number in range(5_000)]
 
@@ -33,6 +33,14 @@ def test_few_are_made_to_fail_and_fewer_to_be_refused() -> None:
     refusals = Counter(one.refusal for one in MANY if one.refusal)
     assert {*refusals} == {*REFUSALS}
     assert 25 < refusals.total() < 100
+
+
+def test_nobody_is_cut_off_when_the_end_is_near() -> None:
+    """Late messages have no recipient whose provider cuts the socket; the others are as before."""
+    late = [wanted(number, 1, may_be_cut=False) for number in range(5_000)]
+    differing = [early for early, one in zip(MANY, late, strict=True) if early != one]
+    assert {one.request.recipient[1] for one in differing} == {CUT}
+    assert all(one.request.recipient[1] != CUT for one in late)
 
 
 def test_what_must_be_refused_is_spoiled_in_that_way_alone() -> None:
