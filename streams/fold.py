@@ -9,41 +9,26 @@ state it is given and returns it.
 from collections.abc import Callable
 from typing import Final
 
-from msgspec import Struct
-
 from schemas.errors import Reason
 from schemas.records import Event
-from schemas.statuses import Stage, Status
-from streams.guard import ANSWER_GRACE_MS, may_complete, may_issue, may_lapse, may_time_out
+from schemas.statuses import Stage
+from streams import facts
+from streams.guard import may_complete, may_issue, may_lapse, may_time_out
 from streams.message_state import (
     ACTIVE,
-    AWAITING,
-    IN_FLIGHT,
     QUEUED,
-    RANK_OF_LEVEL,
     ChannelState,
     MessageState,
     Phase,
+    Place,
     find,
     first_state,
 )
 
 MEMORY_MS: Final = 72 * 3_600_000
 """So long after its end a message is remembered at least, to recognise repeats of its id and late receipts."""
-QUICK_REISSUES: Final = 3
-"""So often an unclaimed delivery goes back to the line at once; then it pauses, or a clock that is wrong would spin."""
-PAUSE_MS: Final = 1_000
 MAX_CHANNELS: Final = 64
 """Places in the line are offsets times this: so many channels of one message may begin to wait at one event."""
-
-_FAILED: Final[str] = Status.FAILED
-
-
-class Place(Struct, frozen=True, gc=False):
-    """Where an event stands in the log: its offset, and the broker's time of appending it."""
-
-    offset: int
-    appended_at: int
 
 
 class Effect:
@@ -136,142 +121,14 @@ def _issued(state: MessageState, channel: ChannelState, event: Event, _place: Pl
 def _lapsed(_state: MessageState, channel: ChannelState, event: Event, place: Place) -> bool:
     if event.attempt != channel.attempt or not may_lapse(channel, event.at):
         return False
-    _queue_again(channel, place)
+    facts.queue_again(channel, place)
     return True
 
 
 def _timed_out(_state: MessageState, channel: ChannelState, event: Event, _place: Place) -> bool:
     if event.attempt != channel.attempt or not may_time_out(channel, event.at):
         return False
-    return _fail(channel, Reason.UNKNOWN_OUTCOME)
-
-
-# ---- facts about one channel
-
-
-def _sending(state: MessageState, channel: ChannelState, event: Event, place: Place) -> bool:
-    """A claim in the log wins over `lapsed`: the provider is being called."""
-    if event.attempt != channel.attempt or channel.phase not in (Phase.ISSUED, Phase.WAITING, Phase.DEFERRED):
-        return False
-    channel.phase, channel.tries = Phase.SENDING, channel.tries + 1
-    _start_clock(state, channel, place)
-    return True
-
-
-def _start_clock(state: MessageState, channel: ChannelState, place: Place) -> None:
-    """The timeout runs from the first claim, and ends soon enough for a final status by expiry + 60 s."""
-    if not channel.deadline:
-        channel.deadline = min(place.appended_at + channel.timeout_ms, state.expires_at + ANSWER_GRACE_MS)
-
-
-def _outcome(state: MessageState, channel: ChannelState, event: Event, place: Place) -> bool:
-    if event.status == _FAILED:
-        return _definite_failure(channel, event)
-    return _proof(state, channel, event, place)
-
-
-def _receipt(state: MessageState, channel: ChannelState, event: Event, place: Place) -> bool:
-    """Like an outcome; one without attempt number speaks of whatever attempt there was."""
-    if event.status != _FAILED:
-        return _proof(state, channel, event, place)
-    is_current = event.attempt in (0, channel.attempt)
-    return is_current and channel.phase in AWAITING and _fail(channel, event.reason or Reason.UNMAPPED)
-
-
-def _definite_failure(channel: ChannelState, event: Event) -> bool:
-    """The provider refused this attempt. A retry will find its place here: the group of tries is closed."""
-    may_be_its_end = channel.phase in IN_FLIGHT or channel.phase in QUEUED or channel.phase == Phase.SILENT
-    if event.attempt != channel.attempt or not event.attempt or not may_be_its_end:
-        return False
-    channel.try_group += 1
-    if channel.level:  # an earlier attempt was taken, this one was too much
-        channel.phase = Phase.TAKEN
-        return True
-    return _fail(channel, event.reason or Reason.UNMAPPED)
-
-
-def _proof(state: MessageState, channel: ChannelState, event: Event, place: Place) -> bool:
-    """A level was reached, by any attempt, at any time; it never sinks. What was never sent cannot be proved."""
-    level = RANK_OF_LEVEL.get(event.status, 0)
-    if level <= channel.level or not channel.attempt or channel.phase == Phase.SKIPPED:
-        return False
-    is_refuted = channel.phase == Phase.FAILED and channel.reason != Reason.UNKNOWN_OUTCOME
-    if is_refuted and level == 1:
-        return False
-    channel.level = level
-    if level >= channel.success:
-        channel.phase, channel.reason = Phase.SUCCEEDED, ""
-    elif channel.phase in QUEUED or channel.phase == Phase.SILENT or _is_answer(channel, event):
-        _start_clock(state, channel, place)
-        channel.phase = Phase.TAKEN
-    return True
-
-
-def _is_answer(channel: ChannelState, event: Event) -> bool:
-    return channel.phase in IN_FLIGHT and event.attempt == channel.attempt
-
-
-def _unknown(state: MessageState, channel: ChannelState, event: Event, place: Place) -> bool:
-    """The request left, no answer came. By policy: the same again with the same key, fall back, or wait for a proof.
-
-    `query` waits too, until a channel can ask its provider.
-    """
-    if event.attempt != channel.attempt or channel.phase not in IN_FLIGHT:
-        return False
-    _start_clock(state, channel, place)
-    channel.possible_duplicate = True
-    if channel.level:
-        channel.phase = Phase.TAKEN
-    elif state.on_unknown == "again":
-        channel.phase = Phase.WAITING
-    elif state.on_unknown == "fall_back":
-        _fail(channel, Reason.UNKNOWN_OUTCOME)
-    else:
-        channel.phase = Phase.SILENT
-    return True
-
-
-def _deferred(_state: MessageState, channel: ChannelState, event: Event, place: Place) -> bool:
-    """No call was made: it was no try, and its clock has not started."""
-    if event.attempt != channel.attempt or channel.phase not in IN_FLIGHT:
-        return False
-    _untry(channel)
-    channel.phase, channel.until = Phase.DEFERRED, event.until or place.appended_at + PAUSE_MS
-    return True
-
-
-def _dropped(_state: MessageState, channel: ChannelState, event: Event, place: Place) -> bool:
-    if event.attempt != channel.attempt or channel.phase not in IN_FLIGHT:
-        return False
-    _untry(channel)
-    _queue_again(channel, place)
-    return True
-
-
-# ---- the channel's state
-
-
-def _fail(channel: ChannelState, reason: str) -> bool:
-    channel.phase, channel.reason = Phase.FAILED, reason
-    return True
-
-
-def _untry(channel: ChannelState) -> None:
-    """Take back the claim that led to no call."""
-    if channel.phase == Phase.SENDING:
-        channel.tries -= 1
-        if not channel.possible_duplicate:
-            channel.deadline = 0
-
-
-def _queue_again(channel: ChannelState, place: Place) -> None:
-    """Back to its place in the line; not if the provider took an earlier attempt, which may still be proved."""
-    if channel.level:
-        channel.phase = Phase.TAKEN
-    elif channel.attempt - channel.tries <= QUICK_REISSUES:
-        channel.phase = Phase.WAITING
-    else:
-        channel.phase, channel.until = Phase.DEFERRED, place.appended_at + PAUSE_MS
+    return facts.fail(channel, Reason.UNKNOWN_OUTCOME)
 
 
 def _route(state: MessageState, place: Place) -> None:
@@ -307,12 +164,12 @@ _STEPS: Final[dict[str, _Channelled]] = {
     Stage.ISSUED: _issued,
     Stage.LAPSED: _lapsed,
     Stage.TIMED_OUT: _timed_out,
-    Stage.SENDING: _sending,
-    Stage.OUTCOME: _outcome,
-    Stage.RECEIPT: _receipt,
-    Stage.UNKNOWN: _unknown,
-    Stage.DEFERRED: _deferred,
-    Stage.DROPPED: _dropped,
+    Stage.SENDING: facts.sending,
+    Stage.OUTCOME: facts.outcome,
+    Stage.RECEIPT: facts.receipt,
+    Stage.UNKNOWN: facts.unknown,
+    Stage.DEFERRED: facts.deferred,
+    Stage.DROPPED: facts.dropped,
 }
 FOLDED: Final = frozenset({Stage.ACCEPTED, Stage.REJECTED, Stage.COMPLETED, *_STEPS})
 """Stages that fold reads; the others are announcements, or belong to work that is not there yet."""

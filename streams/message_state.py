@@ -103,9 +103,17 @@ class MessageState(Struct, array_like=True):
     completed_at: list[int] = []
 
 
+class Place(Struct, frozen=True, gc=False):
+    """Where an event stands in the log: its offset, and the broker's time of appending it."""
+
+    offset: int
+    appended_at: int
+
+
 def by_weight(plan: Plan) -> list[PlanChannel]:
     """The plan's channels in the order of the policy: highest weight first, equal ones as in the registry."""
-    return sorted(plan.channels, key=lambda channel: -channel.weight)
+    channels = plan.channels
+    return channels if len(channels) < 2 else sorted(channels, key=lambda channel: -channel.weight)
 
 
 def first_state(event: Event) -> MessageState:

@@ -8,6 +8,7 @@ offset they belong to.
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import structlog
@@ -16,21 +17,20 @@ from prometheus_client import Counter
 
 from infra.clock import Clock
 from infra.kafka import HeldBatch
-from infra.state import Rows, Store
+from infra.state import Store
 from infra.worker import Record as LogRecord
 from infra.worker import Worker
-from schemas import topics
 from schemas.codec import EVENT
 from schemas.errors import Permanent, UnavailableError
 from schemas.records import Event
+from streams.checkpoint import Checkpoint, fitting
 from streams.consequences import Record
-from streams.fold import MEMORY_MS, Place
 from streams.keys import Keys
+from streams.message_state import Place
 from streams.outbox import Outbox
-from streams.partition import Checkpoint, Partition, Rules, checkpoint_of, clear
+from streams.partition import Partition, Rules
+from streams.writes import Cell, Writes
 
-CHECKPOINT_AGE_MS: Final = 3 * topics.DAY_MS
-"""Rows that were not written for so long are thrown away and made again from the log."""
 FIRED_AT_ONCE: Final = 500
 """Due messages looked at in one tick; the next tick follows at once while there are more."""
 ASK_AGAIN_S: Final = 1.0
@@ -52,14 +52,6 @@ class Ground(Struct):
     store: Store
     outbox: Outbox
     rules: Rules
-
-
-class Cell(Struct):
-    """Changes of state that wait for the acknowledgement of what was sent with them, and whoever waits for both."""
-
-    rows: Rows
-    done: asyncio.Future[None] | None
-    is_acknowledged: bool = False
 
 
 def read_events(records: Sequence[LogRecord]) -> list[Reading]:
@@ -84,7 +76,7 @@ class Owner:
         self._number = partition
         self._state = Partition(ground.store, keys, ground.rules, Checkpoint())
         self._inbox: deque[tuple[list[Reading], asyncio.Future[None]]] = deque()
-        self._cells: deque[Cell] = deque()
+        self._writes = self._writes_of(self._state)
         self._sent: dict[bytes, Event] = {}
         self._gate: tuple[int, int] | None = None
         self._is_asking = False
@@ -96,8 +88,10 @@ class Owner:
     async def begin(self) -> None:
         """Read the log silently from the state's own offset to its end, then decide on everything touched."""
         worker, topic = self._ground.worker, self._ground.outbox.events
-        checkpoint = await self._checkpoint()
+        now_ms = self._ground.clock.now_ms()
+        checkpoint = await fitting(self._ground.store, self._keys, worker.tail, (topic, self._number), now_ms)
         self._state = Partition(self._ground.store, self._keys, self._ground.rules, checkpoint)
+        self._writes = self._writes_of(self._state)
         end = await worker.tail.end_offset(topic, self._number)
         count = await worker.tail.read(topic, self._number, checkpoint.position, end, self._fold_silently)
         is_ours = await worker.fence.wait_fresh(lambda: self._is_dropped)
@@ -111,29 +105,16 @@ class Owner:
         self._conclude(out, None)
         self._drain()
 
-    async def _checkpoint(self) -> Checkpoint:
-        """What is on disk; a fresh start within the memory's reach when that is missing, too old, or not in the log."""
-        tail, topic = self._ground.worker.tail, self._ground.outbox.events
-        now_ms = self._ground.clock.now_ms()
-        first = await tail.begin_offset(topic, self._number)
-        found = checkpoint_of(self._ground.store, self._keys)
-        end = await tail.end_offset(topic, self._number)
-        if found is not None and first <= found.position <= end and now_ms - found.written_at <= CHECKPOINT_AGE_MS:
-            return found
-        if found is not None:
-            log.warning("state thrown away", partition=self._number, position=found.position, first=first, end=end)
-        clear(self._ground.store, self._keys)
-        remembered = await tail.offset_for_time(topic, self._number, now_ms - MEMORY_MS)
-        return Checkpoint(max(first, remembered))
-
     def _fold_silently(self, records: Sequence[LogRecord]) -> None:
         if self._is_dropped:
             return
         for place, event in read_events(records):
             self._read(place, event, None)
         EVENTS.labels("catch_up").inc(len(records))
-        self._ground.store.write(self._state.cut(self._ground.clock.now_ms()))
-        self._state.written()
+        self._writes.acknowledge(self._writes.add(self._state.cut(self._ground.clock.now_ms()), _nobody))
+
+    def _writes_of(self, state: Partition) -> Writes:
+        return Writes(self._ground.store, state.written)
 
     def drop(self) -> None:
         """The partition is not ours any more."""
@@ -141,10 +122,8 @@ class Owner:
         self._is_live = False
         for _, done in self._inbox:
             _resolve(done)
-        for cell in self._cells:
-            _resolve(cell.done)
         self._inbox.clear()
-        self._cells.clear()
+        self._writes.give_up()
 
     # ---- records of the group
 
@@ -241,8 +220,7 @@ class Owner:
         batch = self._ground.worker.publisher.held_batch()
         for record in out:
             self._send(batch, record)
-        cell = Cell(self._state.cut(now_ms), done)
-        self._cells.append(cell)
+        cell = self._writes.add(self._state.cut(now_ms), partial(_resolve, done) if done is not None else _nobody)
         self._ground.worker.task(self._finish(batch, cell))
 
     def _send(self, batch: HeldBatch, record: Record) -> None:
@@ -256,7 +234,7 @@ class Owner:
             self._sent[raw] = record
 
     async def _finish(self, batch: HeldBatch, cell: Cell) -> None:
-        """Let the batch go, wait for its acknowledgement, then write every cell that is next in order."""
+        """Let the batch go and wait for its acknowledgement; the rows may then be written in their turn."""
         if self._is_dropped:
             return
         for failure in await batch.wait():
@@ -264,21 +242,20 @@ class Owner:
                 raise UnavailableError(f"publishing to {failure.topic}: {failure.name}", "see the broker's log")
             REFUSED.labels(failure.reason).inc()
             log.warning("output refused", topic=failure.topic, reason=failure.reason)
-        cell.is_acknowledged = True
-        while self._cells and self._cells[0].is_acknowledged:
-            first = self._cells.popleft()
-            self._ground.store.write(first.rows)
-            self._state.written()
-            _resolve(first.done)
+        self._writes.acknowledge(cell)
 
     def backlog(self) -> dict[tuple[str, str], int]:
         """How many messages wait for room, by (channel, application)."""
         return self._state.backlog()
 
 
-def _resolve(done: asyncio.Future[None] | None) -> None:
-    if done is not None and not done.done():
+def _resolve(done: asyncio.Future[None]) -> None:
+    if not done.done():
         done.set_result(None)
+
+
+def _nobody() -> None:
+    """Nobody waits for these rows."""
 
 
 async def _fail(fault: Exception) -> None:

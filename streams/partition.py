@@ -12,29 +12,25 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
 from infra.state import Rows, Store
 from schemas.records import Event
-from schemas.statuses import Stage
 from streams import consequences
+from streams.checkpoint import Checkpoint
 from streams.consequences import Author, Record
 from streams.decide import Conclusion, decide, issue
 from streams.due import NOTHING, DueIndex
-from streams.fold import FOLDED, MAX_CHANNELS, Effect, Place, fold
+from streams.fold import FOLDED, MAX_CHANNELS, Effect, fold
 from streams.guard import LAPSE_MS, next_due
 from streams.keys import Keys
-from streams.message_state import IN_FLIGHT, MessageState, Phase, by_weight
+from streams.message_state import IN_FLIGHT, MessageState, Phase, Place, by_weight
 from streams.rows import MessageRows, Row
-from streams.waiting import Tally, WaitingLines
+from streams.unread import Unread
+from streams.waiting import WaitingLines
 
 LOOK_AGAIN_MS: Final = 1_000
 """A message whose moment came, and that is still not done, is looked at again so much later."""
-_OWN: Final = frozenset({Stage.ISSUED, Stage.LAPSED, Stage.TIMED_OUT, Stage.COMPLETED})
-_ISSUED: Final[str] = Stage.ISSUED  # to name an enum's member costs 0.2 us, some thirty times a message
-_COMPLETED: Final[str] = Stage.COMPLETED
-_ACCEPTED: Final[str] = Stage.ACCEPTED
 
 Window = Callable[[str], int]
 """How many attempts may be in flight on a channel, in this partition."""
@@ -46,36 +42,6 @@ class Rules(Struct, frozen=True):
     author: Author
     hold_ms: int
     window: Window
-
-
-class Checkpoint(Struct, array_like=True):
-    """What belongs to the rows as a whole.
-
-    The offset of the next event to read, when that was written (UTC ms), how many attempts are in flight per channel,
-    and the lines that are not empty.
-    """
-
-    position: int = 0
-    written_at: int = 0
-    in_flight: dict[str, int] = field(default_factory=dict)
-    tallies: list[Tally] = field(default_factory=list)
-
-
-_pack: Final = msgspec.msgpack.Encoder().encode
-_unpack: Final = msgspec.msgpack.Decoder(Checkpoint).decode
-
-
-def checkpoint_of(store: Store, keys: Keys) -> Checkpoint | None:
-    """What the partition's rows on disk belong to; None when there are none."""
-    value = store.get(keys.checkpoint)
-    return _unpack(value) if value is not None else None
-
-
-def clear(store: Store, keys: Keys) -> None:
-    """Throw the partition's rows away."""
-    rows = Rows()
-    rows.delete_range(keys.prefix, keys.end)
-    store.write(rows)
 
 
 class Partition:
@@ -91,8 +57,7 @@ class Partition:
         self._in_flight = Counter(checkpoint.in_flight)
         self._cuts: deque[int] = deque()
         self._touched: dict[bytes, None] = {}
-        self._unread: dict[bytes, dict[str, tuple[str, int | str]]] = {}
-        self._unread_issues: Counter[str] = Counter()
+        self._unread = Unread()
         self._taken: set[tuple[bytes, str]] = set()
         self.position = checkpoint.position
         """Offset of the next event to read."""
@@ -107,7 +72,7 @@ class Partition:
         if event.stage not in FOLDED:
             return
         message_id = event.message_id
-        if event.stage in _OWN and message_id in self._unread and self._read_back(event):
+        if self._unread.read(event):
             self._touched[message_id] = None
         row = self._messages.get(message_id)
         known = row.state if row is not None else None
@@ -128,19 +93,6 @@ class Partition:
     def pass_over(self, offset: int) -> None:
         """Step over a record that is no event."""
         self.position = offset + 1
-
-    def _read_back(self, event: Event) -> bool:
-        """Whether this is the conclusion that was unread; it is not any more."""
-        unread = self._unread[event.message_id]
-        slot, mark = _slot(event.stage, event.channel, event.attempt, event.status)
-        if unread.get(slot) != mark:
-            return False
-        del unread[slot]
-        if not unread:
-            del self._unread[event.message_id]
-        if event.stage == _ISSUED:
-            self._unread_issues[event.channel] -= 1
-        return True
 
     def _new_row(self, event: Event, state: MessageState) -> Row:
         sealed = [part.sealed for part in by_weight(event.plan)] if event.plan is not None else []
@@ -181,16 +133,9 @@ class Partition:
         self._messages.change(message_id, row)
 
     def _follow(self, event: Event, row: Row, effect: int, out: list[Record]) -> None:
-        author, state = self._rules.author, row.state
+        out += consequences.told(self._rules.author, row.state, event, effect)
         if effect == Effect.ISSUED:
-            out += consequences.after_issued(author, state, event)
             self._deliver(event.message_id, row, event.channel, out)
-        elif effect == Effect.COMPLETED:
-            out += consequences.after_completed(author, state, event)
-        elif effect == Effect.CONFLICT:
-            out += consequences.after_conflict(author, state, event)
-        elif event.stage == _ACCEPTED:
-            out += consequences.after_accepted(author, state, event)
 
     def _deliver(self, message_id: bytes, row: Row, name: str, out: list[Record]) -> None:
         for index, channel in enumerate(row.state.channels):
@@ -205,17 +150,8 @@ class Partition:
         `deliver_again`.
         """
         row = self._messages.get(event.message_id)
-        if row is None:
-            return
-        author, state = self._rules.author, row.state
-        if event.stage == _COMPLETED and place.offset in state.completed_at:
-            out += consequences.after_completed(author, state, event)
-        elif event.stage == _ISSUED:
-            out += consequences.after_issued(author, state, event)
-        elif event.stage == _ACCEPTED and not state.refused:
-            is_conflict = event.plan is not None and event.plan.digest != state.digest
-            told = consequences.after_conflict if is_conflict else consequences.after_accepted
-            out += told(author, state, event)
+        if row is not None:
+            out += consequences.told_again(self._rules.author, row.state, event, place)
 
     def deliver_again(self, now_ms: int, out: list[Record]) -> None:
         """After catching up: the deliveries of what was issued and is not claimed, with the logged `claim_by`."""
@@ -266,41 +202,34 @@ class Partition:
             if row is None:
                 continue
             for made in decide(row.state, now_ms, self.read_up_to_ms):
-                if not self._is_blocked(message_id, made):
-                    self._propose(message_id, row.state, made, now_ms, out)
+                self._propose(message_id, row.state, made, now_ms, out)
             self._return(message_id, row)
         for channel in self._lines.channels():
             self._issue(channel, now_ms, out)
 
-    def _is_blocked(self, message_id: bytes, made: Conclusion) -> bool:
-        unread = self._unread.get(message_id)
-        if not unread:
-            return False
-        return made.stage == _COMPLETED or made.channel in unread or "" in unread
-
     def _propose(
         self, message_id: bytes, state: MessageState, made: Conclusion, now_ms: int, out: list[Record]
-    ) -> None:
-        slot, mark = _slot(made.stage, made.channel, made.attempt, made.status)
-        self._unread.setdefault(message_id, {})[slot] = mark
-        if made.stage == _ISSUED:
-            self._unread_issues[made.channel] += 1
+    ) -> bool:
+        """Append a conclusion unless another one has to be read first; whether it was."""
+        if self._unread.blocks(message_id, made):
+            return False
+        self._unread.add(message_id, made)
         out.append(consequences.conclusion(self._rules.author, message_id, state, made, now_ms))
+        return True
 
     def _return(self, message_id: bytes, row: Row) -> None:
         """Put back into the line what was taken from it, is not unread any more, and still waits."""
         if not self._taken:
             return
-        unread = self._unread.get(message_id, {})
         for index, channel in enumerate(row.state.channels):
             key = (message_id, channel.channel)
-            if key in self._taken and channel.channel not in unread and "" not in unread:
+            if key in self._taken and not self._unread.holds(message_id, channel.channel):
                 self._taken.discard(key)
                 if _is_in_line(row, index):
                     self._lines.put_back(channel.channel, row.state.app_id, (channel.seq, message_id))
 
     def _issue(self, name: str, now_ms: int, out: list[Record]) -> None:
-        room = self._rules.window(name) - self._in_flight[name] - self._unread_issues[name]
+        room = self._rules.window(name) - self._in_flight[name] - self._unread.issues[name]
         while room > 0:
             entry = self._lines.take(name)
             if entry is None:
@@ -317,9 +246,7 @@ class Partition:
             if channel.channel == name and channel.seq == seq and _is_in_line(row, index):
                 self._taken.add((message_id, name))
                 made = issue(row.state, channel, now_ms, self._rules.hold_ms)
-                if made is not None and not self._is_blocked(message_id, made):
-                    self._propose(message_id, row.state, made, now_ms, out)
-                    return True
+                return made is not None and self._propose(message_id, row.state, made, now_ms, out)
         return False
 
     # ---- writing
@@ -330,7 +257,7 @@ class Partition:
         self._messages.cut(rows)
         self._due.cut(rows)
         in_flight = {channel: count for channel, count in self._in_flight.items() if count}
-        rows.put(self._keys.checkpoint, _pack(Checkpoint(self.position, now_ms, in_flight, self._lines.tallies())))
+        Checkpoint(self.position, now_ms, in_flight, self._lines.tallies()).put(rows, self._keys)
         self._cuts.append(self.position * MAX_CHANNELS)
         return rows
 
@@ -343,11 +270,6 @@ class Partition:
     def backlog(self) -> dict[tuple[str, str], int]:
         """How many messages wait for room, by (channel, application)."""
         return self._lines.backlog()
-
-
-def _slot(stage: str, channel: str, attempt: int, status: str) -> tuple[str, tuple[str, int | str]]:
-    """Where a conclusion is remembered while unread (the channel; empty for the message), and as what."""
-    return ("", (stage, status)) if stage == _COMPLETED else (channel, (stage, attempt))
 
 
 def _is_in_line(row: Row, index: int) -> bool:

@@ -21,8 +21,8 @@ from infra.worker import TP, Chunk, Worker
 from schemas.errors import Permanent
 from schemas.statuses import LANE_RANK, Lane
 from streams.consequences import Author
-from streams.fold import Place
 from streams.keys import Keys
+from streams.message_state import Place
 from streams.outbox import Outbox
 from streams.owner import Ground, Owner, Reading
 from streams.partition import Rules, Window

@@ -9,9 +9,9 @@ from schemas.records import Event
 from schemas.statuses import Stage
 from streams.consequences import Author, conclusion
 from streams.decide import Conclusion, decide, issue
-from streams.fold import Place, fold
-from streams.message_state import ChannelState, MessageState, Phase, find
-from tests.factories import T0, answer, message_id
+from streams.fold import fold
+from streams.message_state import ChannelState, MessageState, Phase, Place, find
+from tests.factories import T0, accepted, answer, message_id, plan, plan_channel
 
 ID: Final = message_id(1)
 HOLD_MS: Final = 30_000
@@ -84,3 +84,11 @@ class Story:
     def completed(self) -> list[tuple[str, str]]:
         """Final statuses with their reasons."""
         return [(event.status, event.reason) for event in self.log if event.stage == Stage.COMPLETED]
+
+
+def claimed(on_unknown: str = "leave", **changes: object) -> Story:
+    """A message on one channel, claimed and not answered."""
+    channel = plan_channel("x", 0.9, **changes)
+    story = Story(accepted(ID, plan(0.6, on_unknown=on_unknown, channels=[channel])))
+    story.tell(answer(ID, Stage.SENDING, "x"))
+    return story

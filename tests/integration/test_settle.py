@@ -19,7 +19,8 @@ from schemas import ids, topics
 from schemas.codec import DEAD_LETTER, OUTCOME
 from schemas.records import Event
 from schemas.statuses import Stage
-from streams.fold import Effect, Place, fold
+from streams.fold import Effect, fold
+from streams.message_state import Place
 from tests import settle_rig
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from schemas import codec as codec_module
 from schemas import configuration, records
 from schemas.codec import Codec
-from schemas.compiled import Compiler, Longs, long_at
+from schemas.compiled import Compiler
 from schemas.errors import Permanent
 from schemas.records import Event
 
@@ -106,27 +106,6 @@ def outcome(codec: Codec[Event], raw: bytes) -> Event | str:
         return codec.decode(raw)
     except Permanent as refused:
         return str(refused)
-
-
-@given(st.integers(-(1 << 63), (1 << 63) - 1))
-def test_numbers_come_back(number: int) -> None:
-    """Every 64-bit number."""
-    raw = Longs()[number]
-    assert long_at(b"x" + raw, 1) == (number, 1 + len(raw))
-
-
-@pytest.mark.parametrize("number", [1 << 63, -(1 << 63) - 1])
-def test_numbers_beyond_64_bits_are_refused(number: int) -> None:
-    """As Avro has no longer ones."""
-    with pytest.raises(OverflowError):
-        Longs()[number]
-
-
-@pytest.mark.parametrize("raw", [b"", b"\x80", b"\xff" * 11])
-def test_numbers_without_end_are_refused(raw: bytes) -> None:
-    """Bytes that promise more than there is, or than can be."""
-    with pytest.raises((IndexError, ValueError)):
-        long_at(raw, 0)
 
 
 @pytest.mark.parametrize("changed", [{"stage": None}, {"attempt": "1"}, {"message_id": b"short"}, {"text_hash": None}])

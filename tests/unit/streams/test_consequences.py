@@ -7,7 +7,8 @@ from schemas.statuses import Stage
 from streams import consequences
 from streams.consequences import Author
 from streams.decide import decide
-from streams.fold import Effect, Place, fold
+from streams.fold import Effect, fold
+from streams.message_state import Place
 from tests.factories import T0, accepted, answer, plan, plan_channel
 from tests.story import ID, Story
 

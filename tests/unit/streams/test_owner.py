@@ -16,12 +16,13 @@ from schemas.codec import EVENT
 from schemas.errors import Permanent, UnavailableError
 from schemas.records import Event
 from schemas.statuses import Stage
+from streams.checkpoint import MAX_AGE_MS, checkpoint_of
 from streams.consequences import Author
-from streams.fold import Place
 from streams.keys import Keys
+from streams.message_state import Place
 from streams.outbox import Outbox
-from streams.owner import CHECKPOINT_AGE_MS, Ground, Owner
-from streams.partition import Rules, checkpoint_of
+from streams.owner import Ground, Owner
+from streams.partition import Rules
 from tests.factories import T0, accepted, answer, message_id, plan, rejected
 
 if TYPE_CHECKING:
@@ -310,7 +311,7 @@ async def test_rows_that_do_not_fit_the_log_are_thrown_away(bench: Bench, why: s
     await bench.owner.begin()
     bench.owner.drop()
     if why == "old":
-        bench.clock.advance(CHECKPOINT_AGE_MS + 1)
+        bench.clock.advance(MAX_AGE_MS + 1)
         bench.log.records[1].timestamp = bench.clock.now_ms()
     elif why == "behind the log":
         bench.log.append(rejected(message_id(3), "token_expired"))

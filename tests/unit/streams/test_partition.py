@@ -10,12 +10,13 @@ from infra.state import Store
 from schemas.records import Delivery, Event, Outcome
 from schemas.statuses import Stage
 from streams import decide as decide_module
+from streams import facts
 from streams import fold as fold_module
+from streams.checkpoint import Checkpoint, checkpoint_of, clear
 from streams.consequences import Author, Record
-from streams.fold import Place
 from streams.keys import Keys
-from streams.message_state import ChannelState, MessageState, Phase
-from streams.partition import Checkpoint, Partition, Rules, checkpoint_of, clear
+from streams.message_state import ChannelState, MessageState, Phase, Place
+from streams.partition import Partition, Rules
 from tests.crash_world import History
 from tests.factories import T0, accepted, answer, message_id, plan, rejected
 
@@ -45,7 +46,7 @@ def _lapses_early(channel: ChannelState, at_ms: int) -> bool:
 def _lapses_claimed(_state: MessageState, channel: ChannelState, _event: Event, place: Place) -> bool:
     if channel.phase not in (Phase.ISSUED, Phase.SENDING):
         return False
-    fold_module._queue_again(channel, place)
+    facts.queue_again(channel, place)
     return True
 
 

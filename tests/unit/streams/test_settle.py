@@ -18,7 +18,7 @@ from schemas.records import Event
 from schemas.statuses import Lane
 from streams import settle as settle_module
 from streams.consequences import Author
-from streams.fold import Place
+from streams.message_state import Place
 from streams.outbox import Outbox
 from streams.owner import Ground, Reading
 from streams.partition import Rules

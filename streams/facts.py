@@ -1,0 +1,156 @@
+"""Facts about one channel of a message: what sinks and receipts say. They always count, whoever is surprised.
+
+Called by `fold`, one function per stage; each changes the channel and says whether the event meant anything. None of
+them looks at another channel: what follows for those is `fold`'s routing.
+"""
+
+from typing import Final
+
+from schemas.errors import Reason
+from schemas.records import Event
+from schemas.statuses import Status
+from streams.guard import ANSWER_GRACE_MS
+from streams.message_state import (
+    AWAITING,
+    IN_FLIGHT,
+    QUEUED,
+    RANK_OF_LEVEL,
+    ChannelState,
+    MessageState,
+    Phase,
+    Place,
+)
+
+QUICK_REISSUES: Final = 3
+"""So often an unclaimed delivery goes back to the line at once; then it pauses, or a clock that is wrong would spin."""
+PAUSE_MS: Final = 1_000
+
+_FAILED: Final[str] = Status.FAILED
+
+
+def sending(state: MessageState, channel: ChannelState, event: Event, place: Place) -> bool:
+    """A claim in the log wins over `lapsed`: the provider is being called."""
+    if event.attempt != channel.attempt or channel.phase not in (Phase.ISSUED, Phase.WAITING, Phase.DEFERRED):
+        return False
+    channel.phase, channel.tries = Phase.SENDING, channel.tries + 1
+    _start_clock(state, channel, place)
+    return True
+
+
+def _start_clock(state: MessageState, channel: ChannelState, place: Place) -> None:
+    """The timeout runs from the first claim, and ends soon enough for a final status by expiry + 60 s."""
+    if not channel.deadline:
+        channel.deadline = min(place.appended_at + channel.timeout_ms, state.expires_at + ANSWER_GRACE_MS)
+
+
+def outcome(state: MessageState, channel: ChannelState, event: Event, place: Place) -> bool:
+    """The provider's answer: a refusal, or a level of proof."""
+    if event.status == _FAILED:
+        return _definite_failure(channel, event)
+    return _proof(state, channel, event, place)
+
+
+def receipt(state: MessageState, channel: ChannelState, event: Event, place: Place) -> bool:
+    """Like an outcome; one without attempt number speaks of whatever attempt there was."""
+    if event.status != _FAILED:
+        return _proof(state, channel, event, place)
+    is_current = event.attempt in (0, channel.attempt)
+    return is_current and channel.phase in AWAITING and fail(channel, event.reason or Reason.UNMAPPED)
+
+
+def _definite_failure(channel: ChannelState, event: Event) -> bool:
+    """The provider refused this attempt. A retry will find its place here: the group of tries is closed."""
+    may_be_its_end = channel.phase in IN_FLIGHT or channel.phase in QUEUED or channel.phase == Phase.SILENT
+    if event.attempt != channel.attempt or not event.attempt or not may_be_its_end:
+        return False
+    channel.try_group += 1
+    if channel.level:  # an earlier attempt was taken, this one was too much
+        channel.phase = Phase.TAKEN
+        return True
+    return fail(channel, event.reason or Reason.UNMAPPED)
+
+
+def _proof(state: MessageState, channel: ChannelState, event: Event, place: Place) -> bool:
+    """A level was reached, by any attempt, at any time; it never sinks. What was never sent cannot be proved."""
+    level = RANK_OF_LEVEL.get(event.status, 0)
+    if level <= channel.level or not channel.attempt or channel.phase == Phase.SKIPPED:
+        return False
+    is_refuted = channel.phase == Phase.FAILED and channel.reason != Reason.UNKNOWN_OUTCOME
+    if is_refuted and level == 1:
+        return False
+    channel.level = level
+    if level >= channel.success:
+        channel.phase, channel.reason = Phase.SUCCEEDED, ""
+    elif channel.phase in QUEUED or channel.phase == Phase.SILENT or _is_answer(channel, event):
+        _start_clock(state, channel, place)
+        channel.phase = Phase.TAKEN
+    return True
+
+
+def _is_answer(channel: ChannelState, event: Event) -> bool:
+    return channel.phase in IN_FLIGHT and event.attempt == channel.attempt
+
+
+def unknown(state: MessageState, channel: ChannelState, event: Event, place: Place) -> bool:
+    """The request left, no answer came. By policy: the same again with the same key, fall back, or wait for a proof.
+
+    `query` waits too, until a channel can ask its provider.
+    """
+    if event.attempt != channel.attempt or channel.phase not in IN_FLIGHT:
+        return False
+    _start_clock(state, channel, place)
+    channel.possible_duplicate = True
+    if channel.level:
+        channel.phase = Phase.TAKEN
+    elif state.on_unknown == "again":
+        channel.phase = Phase.WAITING
+    elif state.on_unknown == "fall_back":
+        fail(channel, Reason.UNKNOWN_OUTCOME)
+    else:
+        channel.phase = Phase.SILENT
+    return True
+
+
+def deferred(_state: MessageState, channel: ChannelState, event: Event, place: Place) -> bool:
+    """No call was made: it was no try, and its clock has not started."""
+    if event.attempt != channel.attempt or channel.phase not in IN_FLIGHT:
+        return False
+    _untry(channel)
+    channel.phase, channel.until = Phase.DEFERRED, event.until or place.appended_at + PAUSE_MS
+    return True
+
+
+def dropped(_state: MessageState, channel: ChannelState, event: Event, place: Place) -> bool:
+    """The sink did not claim it, or let go of its claim before the call."""
+    if event.attempt != channel.attempt or channel.phase not in IN_FLIGHT:
+        return False
+    _untry(channel)
+    queue_again(channel, place)
+    return True
+
+
+# ---- what they have in common
+
+
+def fail(channel: ChannelState, reason: str) -> bool:
+    """The channel has ended without success."""
+    channel.phase, channel.reason = Phase.FAILED, reason
+    return True
+
+
+def _untry(channel: ChannelState) -> None:
+    """Take back the claim that led to no call."""
+    if channel.phase == Phase.SENDING:
+        channel.tries -= 1
+        if not channel.possible_duplicate:
+            channel.deadline = 0
+
+
+def queue_again(channel: ChannelState, place: Place) -> None:
+    """Back to its place in the line; not if the provider took an earlier attempt, which may still be proved."""
+    if channel.level:
+        channel.phase = Phase.TAKEN
+    elif channel.attempt - channel.tries <= QUICK_REISSUES:
+        channel.phase = Phase.WAITING
+    else:
+        channel.phase, channel.until = Phase.DEFERRED, place.appended_at + PAUSE_MS
