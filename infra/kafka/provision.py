@@ -3,6 +3,7 @@
 Called by `medpost up`, `doctor` and the tests. Never deletes a topic and never changes one that exists.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Final
@@ -13,12 +14,16 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public name
     ConfigResource,
     NewTopic,
     ResourceType,
+    TopicMetadata,
 )
 from msgspec import Struct, field
 
 from schemas.errors import UnavailableError
 
 REQUEST_S: Final = 15.0
+LEADERS_S: Final = 60.0
+"""A new topic has its leaders within 0.1 s; on a starved machine it took 20 s."""
+LOOK_AGAIN_S: Final = 0.05
 
 
 class TopicSpec(Struct, frozen=True):
@@ -61,8 +66,9 @@ def ping(bootstrap: str, timeout_s: float) -> None:
 def provision(bootstrap: str, specs: Sequence[TopicSpec]) -> Provisioned:
     """Create the topics that are missing and check the others.
 
-    Raises UnavailableError when the broker is not there or refuses, or when a topic has another number of partitions
-    than wanted: records would be looked for in the wrong place.
+    Returns when every partition has a leader, so that what follows need not wait for the broker's metadata. Raises
+    UnavailableError when the broker is not there or refuses, or when a topic has another number of partitions than
+    wanted: records would be looked for in the wrong place.
     """
     admin = _admin(bootstrap)
     found = _partitions(admin, bootstrap, REQUEST_S)
@@ -71,6 +77,7 @@ def provision(bootstrap: str, specs: Sequence[TopicSpec]) -> Provisioned:
         raise UnavailableError(_complaint(wrong, found), "set MEDPOST_PARTITIONS to the count of the existing topics")
     existing = [spec for spec in specs if spec.name in found]
     created = _create(admin, [spec for spec in specs if spec.name not in found])
+    _await_leaders(admin, bootstrap, specs)
     return Provisioned(created, tuple(spec.name for spec in existing), _differing(admin, existing))
 
 
@@ -91,6 +98,26 @@ def _create(admin: AdminClient, missing: Sequence[TopicSpec]) -> tuple[str, ...]
             if error.code() != KafkaError.TOPIC_ALREADY_EXISTS:  # another process was quicker
                 raise UnavailableError(f"creating topic {name}: {error.str()}", "see the broker's log") from None
     return tuple(spec.name for spec in missing)
+
+
+def _await_leaders(admin: AdminClient, bootstrap: str, specs: Sequence[TopicSpec]) -> None:
+    """Look until the broker's own metadata has every partition with a leader; a creation is answered before that."""
+    until = time.monotonic() + LEADERS_S
+    while True:
+        try:
+            listed = admin.list_topics(timeout=REQUEST_S).topics
+        except KafkaException as problem:
+            raise UnavailableError(f"asking for topics: {problem.args[0].name()}", "see the broker's log") from None
+        late = [spec.name for spec in specs if spec.name not in listed or not _is_led(listed[spec.name], spec)]
+        if not late:
+            return
+        if time.monotonic() > until:
+            raise UnavailableError(f"{late[0]} at {bootstrap} has no leader yet", "see the broker's log")
+        time.sleep(LOOK_AGAIN_S)
+
+
+def _is_led(topic: TopicMetadata, spec: TopicSpec) -> bool:
+    return len(topic.partitions) == spec.partitions and all(one.leader >= 0 for one in topic.partitions.values())
 
 
 def _settings_of(answer: Future[Any]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from schemas.errors import UnavailableError
 T = TypeVar("T")
 REQUEST_S: Final = 15.0
 POLL_S: Final = 0.2
-SETTLING_S: Final = 20.0
+SETTLING_S: Final = 60.0
 SETTLING_CODES: Final = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
 """Answers about a partition that was just created or moves; they pass."""
 FETCH_RECORDS: Final = 1_000
