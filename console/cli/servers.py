@@ -14,6 +14,7 @@ from rich.table import Table
 
 from infra import settings as settings_module
 from infra.local import control, doctor
+from infra.local.child import WAITS
 from infra.local.control import Row
 from infra.local.installation import load_here
 from infra.settings import Settings
@@ -65,8 +66,12 @@ def up(
         typer.echo(f"✓ 已在运行 · already up ({settings.home})")
     late = _follow(settings, is_quiet=not is_new)
     _print_addresses(settings)
-    if late:
-        typer.secho(f"! 尚未就绪 · not ready yet: {', '.join(late)} (medpost status)", fg=typer.colors.YELLOW)
+    if not late:
+        return
+    notes = sorted({f"{note or '?'}" for _, note in late})
+    names = ", ".join(name for name, _ in late)
+    typer.secho(f"! 尚未就绪 · not ready yet: {names}: {'; '.join(notes)} (medpost status)", fg=typer.colors.YELLOW)
+    if not all(note.startswith(WAITS) for note in notes):
         raise typer.Exit(EXIT_NO)
 
 
@@ -77,17 +82,17 @@ def _wipe(settings: Settings, *, is_agreed: bool) -> None:
     control.wipe(settings)
 
 
-def _follow(settings: Settings, *, is_quiet: bool) -> list[str]:
-    """Prints a line when a process becomes ready or loops; the names of those that are not ready in the end."""
-    states: dict[str, str] = {}
+def _follow(settings: Settings, *, is_quiet: bool) -> list[tuple[str, str]]:
+    """Prints a line when a process becomes ready or loops; name and note of those that are not ready in the end."""
+    rows: dict[str, Any] = {}
     told: set[tuple[str, str]] = set()
     for row in control.follow(settings):
         name, state = row["name"], row["state"]
-        states[name] = state
+        rows[name] = row
         if not is_quiet and state in ("running", "crash loop") and (name, state) not in told:
             typer.echo(f"  {'✓' if state == 'running' else '✗'} {name} {_STATE[state]} {row['note']}".rstrip())
             told.add((name, state))
-    return [name for name, state in states.items() if state != "running"]
+    return [(name, row["note"]) for name, row in rows.items() if row["state"] != "running"]
 
 
 def _print_addresses(settings: Settings) -> None:

@@ -33,17 +33,28 @@ class State(StrEnum):
 ALIVE: Final = frozenset({State.STARTING, State.RUNNING})
 
 
+NO_ANSWER: Final = "its answer"
+"""What a process that does not answer at all waits for."""
+
+WAITS: Final = "waits for "
+"""Begins the note of a process that is well and not ready: it says itself what it waits for."""
+
+ASK_OFTEN_FOR_S: Final = 15.0
+ASK_SLOWLY_S: Final = 1.0
+"""A process that is not ready is asked at every tick for a while, then once a second: it may wait for days."""
+
+
 class Blueprint(Struct, frozen=True):
     """How one process is made and judged.
 
-    `argv` prepares what it needs and returns its command line (it may raise UnavailableError); `answers` says whether
-    the process with this pid is ready; `needs` names children that must run first.
+    `argv` prepares what it needs and returns its command line (it may raise UnavailableError); `waits_for` says what
+    the process with this pid still lacks to be ready, "" when it is; `needs` names children that must run first.
     """
 
     name: str
     argv: Callable[[], tuple[str, ...]]
     environment: dict[str, str]
-    answers: Callable[[int], bool]
+    waits_for: Callable[[int], str]
     needs: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
     """Where it listens, if that is ours to say; the first is the one users want to know."""
@@ -109,7 +120,7 @@ class Child:
         try:
             argv = self.blueprint.argv()
             self._take_over_or_spawn(argv, recipe_of(argv, self.blueprint))
-            self.state = State.STARTING
+            self.state, self._next_at = State.STARTING, now
         except UnavailableError as problem:
             self._bury(now, f"{problem.detail}; {problem.remedy}")
         except OSError as problem:
@@ -133,11 +144,20 @@ class Child:
         record = self.record
         if record is None or not processes.is_running(record):
             self._bury(now, _last_words(processes.reap(record.pid) if record else None))
-        elif self.state is State.STARTING and self.blueprint.answers(record.pid):
+        elif self.state is State.STARTING and now >= self._next_at:
+            self._next_at = now + (ASK_SLOWLY_S if now - self._began_at > ASK_OFTEN_FOR_S else 0.0)
+            self._ask(now, record)
+
+    def _ask(self, now: float, record: Record) -> None:
+        """Is it ready? A process that says what it waits for is left to wait; one that says nothing is late in time."""
+        lacking = self.blueprint.waits_for(record.pid)
+        if not lacking:
             self.state, self.note = State.RUNNING, ""
         elif self._is_late(now):
             processes.send(record, signal.SIGKILL)
             self.note = f"did not answer within {self.blueprint.start_timeout_s:.0f} s"
+        elif lacking != NO_ANSWER:
+            self.note = f"{WAITS}{lacking}"
 
     def _is_late(self, now: float) -> bool:
         limit_s = self.blueprint.start_timeout_s

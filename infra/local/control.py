@@ -15,7 +15,7 @@ import psutil
 from msgspec import Struct
 
 from infra.local import broker, processes
-from infra.local.child import ALIVE, State
+from infra.local.child import ALIVE, WAITS, State
 from infra.local.installation import has_broker, health_port, read_json
 from infra.local.jars import ensure_jars
 from infra.local.java import require_java
@@ -27,6 +27,9 @@ LEAST_FREE_BYTES: Final = 1 << 30
 UP_TIMEOUT_S: Final = 200.0
 SETTLED_S: Final = 20.0
 """How long `up` waits, once the servers answer, for the other processes to say that they are ready."""
+
+WAITING_S: Final = 5.0
+"""How long nothing may change before `up` returns while some say that they wait, as intake does for a registry."""
 
 DOWN_TIMEOUT_S: Final = ROLE_GRACE_S + STORE_GRACE_S + broker.STOP_GRACE_S + 10
 WIPED: Final = ("broker", "store", "state", "simulators", "run", "logs")
@@ -116,21 +119,26 @@ def follow(settings: Settings) -> Iterator[dict[str, Any]]:
 
     Once the servers answer the others have SETTLED_S more. Raises UnavailableError when the servers do not come.
     """
-    began = time.monotonic()
+    began = changed_at = time.monotonic()
     servers_since = 0.0
     seen: dict[str, Any] = {}
     while True:
         rows = _rows_by_name(settings)
         yield from (row for name, row in rows.items() if seen.get(name) != row)
-        seen, now = rows, time.monotonic()
+        now = time.monotonic()
+        seen, changed_at = rows, (changed_at if rows == seen else now)
         if rows and all(row["state"] == State.RUNNING for row in rows.values()):
             return
         servers_since = (servers_since or now) if rows and do_servers_run(rows) else 0.0
-        if servers_since and now - servers_since > SETTLED_S:
+        if servers_since and _has_settled(rows, now - changed_at, now - servers_since):
             return
         if not servers_since:
             _check_hope(settings, rows, now - began)
         time.sleep(_POLL_S)
+
+
+def _has_settled(rows: dict[str, Any], unchanged_s: float, servers_ran_s: float) -> bool:
+    return unchanged_s > WAITING_S if all(map(is_well, rows.values())) else servers_ran_s > SETTLED_S
 
 
 def _rows_by_name(settings: Settings) -> dict[str, Any]:
@@ -138,6 +146,12 @@ def _rows_by_name(settings: Settings) -> dict[str, Any]:
     if status.get("phase") == "failed":
         raise UnavailableError(str(status.get("note")), f"read {settings.home / 'logs' / 'supervisor.log'}")
     return {row["name"]: row for row in status.get("processes", [])}
+
+
+def is_well(row: dict[str, Any]) -> bool:
+    """Whether a process is ready, or lives and says itself what it waits for."""
+    is_waiting = row["state"] == State.STARTING and row["note"].startswith(WAITS)
+    return bool(row["state"] == State.RUNNING or is_waiting)
 
 
 def do_servers_run(rows: dict[str, Any]) -> bool:

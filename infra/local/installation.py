@@ -15,7 +15,7 @@ from msgspec import Struct
 from infra import settings as settings_module
 from infra.local import probe, processes
 from infra.local.broker import START_TIMEOUT_S, BrokerSite, broker_environment, prepare
-from infra.local.child import Blueprint
+from infra.local.child import NO_ANSWER, Blueprint
 from infra.local.jars import ensure_jars
 from infra.local.ports import LOOPBACK, is_free, pick_port
 from infra.local.roles import ROLES, RoleSpec
@@ -127,7 +127,7 @@ def _broker(here: Installation, environment: dict[str, str]) -> list[Blueprint]:
             "broker",
             lambda: prepare(here.broker()),
             broker_environment(environment),
-            lambda _: probe.broker_answers(LOOPBACK, port),
+            lambda _: "" if probe.broker_answers(LOOPBACK, port) else NO_ANSWER,
             ports=(port, here.ports["controller"]),
             start_timeout_s=START_TIMEOUT_S,
         )
@@ -153,7 +153,7 @@ def _web(name: str, argv: tuple[str, ...], environment: dict[str, str], port: in
         name,
         lambda: argv,
         environment,
-        lambda _: probe.http_answers(LOOPBACK, port),
+        lambda _: "" if probe.http_answers(LOOPBACK, port) else NO_ANSWER,
         ports=(port,),
         start_timeout_s=START_TIMEOUT_S,
     )
@@ -161,14 +161,17 @@ def _web(name: str, argv: tuple[str, ...], environment: dict[str, str], port: in
 
 def _role(spec: RoleSpec, run: Path, environment: dict[str, str], needs: tuple[str, ...], built_on: str) -> Blueprint:
     return Blueprint(
-        spec.name, lambda: spec.command, environment, lambda pid: is_ready(run, pid), needs, built_on=built_on
+        spec.name, lambda: spec.command, environment, lambda pid: waits_for(run, pid), needs, built_on=built_on
     )
 
 
-def is_ready(run: Path, pid: int) -> bool:
-    """Whether the process that wrote its health port under this pid says that it is ready."""
+def waits_for(run: Path, pid: int) -> str:
+    """What the process that wrote its health port under this pid says it lacks; "" when it is ready."""
     port = health_port(run, pid)
-    return port > 0 and probe.http_answers(LOOPBACK, port, "/ready", 0.5)
+    answer = probe.get_json(LOOPBACK, port, "/ready", 0.5) if port else None
+    if answer is None:
+        return NO_ANSWER
+    return "" if answer.get("is_ready") else ", ".join(map(str, answer.get("waits_for", []))) or NO_ANSWER
 
 
 def health_port(run: Path, pid: int) -> int:

@@ -5,9 +5,10 @@ client library, so the supervisor stays small. Never waits longer than its timeo
 """
 
 import http.client
+import json
 import socket
 import struct
-from typing import Final
+from typing import Any, Final
 
 _METADATA: Final = 3
 _VERSION: Final = 1
@@ -60,11 +61,26 @@ def _read(link: socket.socket, size: int) -> bytes:
 
 def http_answers(host: str, port: int, path: str = "/ping", timeout_s: float = 1.0) -> bool:
     """Whether an HTTP server there answers that path with 200."""
+    return (_get(host, port, path, timeout_s) or (0, b""))[0] == http.client.OK
+
+
+def get_json(host: str, port: int, path: str, timeout_s: float = 1.0) -> dict[str, Any] | None:
+    """The JSON object an HTTP server there answers with, whatever the status; None without one."""
+    answer = _get(host, port, path, timeout_s)
+    try:
+        found = json.loads(answer[1]) if answer else None
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _get(host: str, port: int, path: str, timeout_s: float) -> tuple[int, bytes] | None:
     link = http.client.HTTPConnection(host, port, timeout=timeout_s)
     try:
         link.request("GET", path)
-        return link.getresponse().status == http.client.OK
+        answer = link.getresponse()
+        return answer.status, answer.read(_LARGEST_ANSWER_BYTES)
     except (OSError, http.client.HTTPException):
-        return False
+        return None
     finally:
         link.close()

@@ -10,15 +10,15 @@ import pytest
 
 from infra.local import processes
 from infra.local.backoff import LOOPING_AFTER
-from infra.local.child import Blueprint, Child, State, recipe_of
+from infra.local.child import NO_ANSWER, Blueprint, Child, State, recipe_of
 from schemas.errors import UnavailableError
 
 SLEEP = (sys.executable, "-S", "-c", "import time; time.sleep(60)")
 FAILS = (sys.executable, "-S", "-c", "raise SystemExit(3)")
 
 
-def _blueprint(argv: tuple[str, ...] = SLEEP, answers: Callable[[int], bool] = lambda _: True) -> Blueprint:
-    return Blueprint("one", lambda: argv, dict(os.environ), answers, start_timeout_s=10)
+def _blueprint(argv: tuple[str, ...] = SLEEP, lacking: Callable[[int], str] = lambda _: "") -> Blueprint:
+    return Blueprint("one", lambda: argv, dict(os.environ), lacking, start_timeout_s=10)
 
 
 @pytest.fixture
@@ -47,19 +47,19 @@ def _end(child: Child, number: signal.Signals = signal.SIGKILL) -> None:
 
 def test_starts_and_becomes_ready(make: Callable[[Blueprint], Child]) -> None:
     """Started at the first look, running when it answers."""
-    is_ready = False
-    child = make(_blueprint(answers=lambda _: is_ready))
+    lacking = NO_ANSWER
+    child = make(_blueprint(lacking=lambda _: lacking))
     child.tick(0, set())
     child.tick(1, set())
     assert _state(child) is State.STARTING
-    is_ready = True
+    lacking = ""
     child.tick(2, set())
     assert _state(child) is State.RUNNING
 
 
 def test_waits_for_what_it_needs(make: Callable[[Blueprint], Child]) -> None:
     """Not started before the children it needs are ready."""
-    child = make(Blueprint("one", lambda: SLEEP, dict(os.environ), lambda _: True, needs=("broker",)))
+    child = make(Blueprint("one", lambda: SLEEP, dict(os.environ), lambda _: "", needs=("broker",)))
     child.tick(0, set())
     assert _state(child) is State.WAITING
     child.tick(1, {"broker"})
@@ -98,12 +98,27 @@ def test_crash_loop_is_called_so(make: Callable[[Blueprint], Child]) -> None:
 
 def test_silent_one_is_killed(make: Callable[[Blueprint], Child]) -> None:
     """One that never answers is killed when its time is up, and status says why."""
-    child = make(_blueprint(answers=lambda _: False))
+    child = make(_blueprint(lacking=lambda _: NO_ANSWER))
     child.tick(0, set())
     child.tick(11, set())
     assert child.record is not None
     os.waitid(os.P_PID, child.record.pid, os.WEXITED | os.WNOWAIT)
     assert "did not answer within 10 s" in child.note
+
+
+def test_one_that_waits_says_for_what(make: Callable[[Blueprint], Child]) -> None:
+    """A process that is well and not ready shows what it waits for, and is asked less often after a while."""
+    asked: list[int] = []
+
+    def lacking(pid: int) -> str:
+        asked.append(pid)
+        return "the registry"
+
+    child = make(Blueprint("one", lambda: SLEEP, dict(os.environ), lacking))
+    for tick in range(200):
+        child.tick(tick / 10, set())
+    assert (_state(child), child.note, child.restarts) == (State.STARTING, "waits for the registry", 0)
+    assert 150 <= len(asked) <= 160
 
 
 def test_successor_takes_the_process_over(make: Callable[[Blueprint], Child]) -> None:
@@ -131,16 +146,16 @@ def test_what_cannot_start_is_tried_again(make: Callable[[Blueprint], Child]) ->
     def argv() -> tuple[str, ...]:
         raise UnavailableError("java is not on the PATH", "install it")
 
-    child = make(Blueprint("one", argv, {}, lambda _: True))
+    child = make(Blueprint("one", argv, {}, lambda _: ""))
     child.tick(0, set())
     assert (_state(child), child.note) == (State.RESTARTING, "java is not on the PATH; install it")
 
 
 def test_recipe_covers_our_environment_only() -> None:
     """Another MEDPOST variable or server address is another recipe, another terminal is not."""
-    base = Blueprint("one", lambda: SLEEP, {"TERM": "a", "MEDPOST_X": "1"}, lambda _: True)
-    same = Blueprint("one", lambda: SLEEP, {"TERM": "b", "MEDPOST_X": "1"}, lambda _: True)
-    moved = Blueprint("one", lambda: SLEEP, {"MEDPOST_X": "1"}, lambda _: True, built_on="127.0.0.1:9")
-    told = Blueprint("one", lambda: SLEEP, {"MEDPOST_X": "2"}, lambda _: True)
+    base = Blueprint("one", lambda: SLEEP, {"TERM": "a", "MEDPOST_X": "1"}, lambda _: "")
+    same = Blueprint("one", lambda: SLEEP, {"TERM": "b", "MEDPOST_X": "1"}, lambda _: "")
+    moved = Blueprint("one", lambda: SLEEP, {"MEDPOST_X": "1"}, lambda _: "", built_on="127.0.0.1:9")
+    told = Blueprint("one", lambda: SLEEP, {"MEDPOST_X": "2"}, lambda _: "")
     assert recipe_of(SLEEP, base) == recipe_of(SLEEP, same)
     assert len({recipe_of(SLEEP, one) for one in (base, moved, told)}) == 3

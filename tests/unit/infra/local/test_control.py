@@ -101,3 +101,18 @@ def test_wipe_keeps_the_keys(settings: Settings) -> None:
     (settings.home / "keys.json").write_text("{}")
     control.wipe(settings)
     assert sorted(path.name for path in settings.home.iterdir()) == ["keys", "keys.json"]
+
+
+@pytest.mark.parametrize(
+    ("state", "note", "well"),
+    [
+        ("running", "", True),
+        ("starting", "waits for the registry", True),
+        ("starting", "", False),
+        ("restarting", "waits for the registry", False),
+        ("crash loop", "ended with exit code 1", False),
+    ],
+)
+def test_waiting_is_well_when_it_says_for_what(state: str, note: str, well: bool) -> None:
+    """An empty registry is no fault of the process that waits for it; silence is."""
+    assert control.is_well({"state": state, "note": note}) is well

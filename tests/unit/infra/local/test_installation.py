@@ -111,3 +111,22 @@ def test_health_port_is_found_by_pid(tmp_path: Path) -> None:
 def test_first_host_and_port(address: str, found: tuple[str, int]) -> None:
     """Bootstrap lists and URLs alike."""
     assert host_and_port(address, 9092) == found
+
+
+@pytest.mark.parametrize(
+    ("answer", "lacking"),
+    [
+        ({"is_ready": True, "waits_for": []}, ""),
+        ({"is_ready": False, "waits_for": ["the registry", "the recipients"]}, "the registry, the recipients"),
+        (None, "its answer"),
+        ({"is_ready": False}, "its answer"),
+    ],
+)
+def test_process_says_what_it_waits_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: dict[str, object] | None, lacking: str
+) -> None:
+    """Its own words from `/ready`, and no answer is one thing it lacks."""
+    (tmp_path / "intake.json").write_text(json.dumps({"pid": 7, "port": 4711}))
+    monkeypatch.setattr("infra.local.probe.get_json", lambda *_: answer)
+    assert installation.waits_for(tmp_path, 7) == lacking
+    assert installation.waits_for(tmp_path, 8) == "its answer"
