@@ -37,6 +37,10 @@ SECOND: Final = "sinks-normal-2"
 UP_S: Final = 120.0
 GONE_S: Final = 10.0
 PAGE: Final = 5_000
+CUT_NUMBERS: Final = ("13800002001", "13800002002")
+"""Staff S001 and S002: their SMS is taken, and now and then the answer is cut off. Critical values are then sent again,
+so somebody really gets some twice, and every one of these must say so."""
+CUT_RATE: Final = 0.3
 PORTS: Final = ("broker", "controller", "store", "simulators")
 
 
@@ -84,6 +88,8 @@ class Plant:
         self._wait("the topics", self._is_configured)
         snapshot = read_current(self.settings, load_keyring(self.settings)).snapshot
         Phone(self.addresses.simulators).approve_templates(snapshot)
+        for number in CUT_NUMBERS:
+            self.tell("script", {"provider": "aliyun", "action": "cut", "match": number, "rate": CUT_RATE})
         self.start_second()
         self._wait("all processes", lambda: not self.late())
 
@@ -224,6 +230,12 @@ class Plant:
         """The simulators' answer to a GET."""
         with urllib.request.urlopen(self.addresses.simulators + path, timeout=30) as answer:  # noqa: S310 - loopback
             return json.load(answer)
+
+    def tell(self, kind: str, told: dict[str, Any]) -> None:
+        """Tell the simulators something."""
+        url, body = f"{self.addresses.simulators}/sim/{kind}", json.dumps(told).encode()
+        with urllib.request.urlopen(url, data=body, timeout=30):  # noqa: S310 - loopback
+            pass
 
 
 def say_now(text: str) -> None:
