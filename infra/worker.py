@@ -30,6 +30,7 @@ from infra.kafka import Publisher
 from infra.settings import Settings
 from infra.telemetry import FENCE_AGE_S, OLDEST_UNFINISHED_S, PUBLISHER_QUEUE, Health, HealthServer, configure_logging
 from schemas import topics
+from schemas.errors import UnavailableError
 
 if TYPE_CHECKING:
     from infra.hub.consumer import HubConsumer
@@ -161,6 +162,9 @@ class Worker:
         try:
             with asyncio.Runner(loop_factory=new_event_loop) as runner:
                 return runner.run(self._serve())
+        except UnavailableError as away:
+            log.critical("cannot start", detail=away.detail, remedy=away.remedy)
+            return EXIT_FAULT
         finally:
             server.stop()
             left = self.publisher.close(FLUSH_S)
@@ -203,8 +207,8 @@ class Worker:
                 await self._end_tasks()
                 await self.tail.close()
         except TimeoutError:
-            log.warning("stopping took too long")
-            return EXIT_FAULT
+            self.publisher.flush(FLUSH_S / 4)
+            leave("stopping took too long")  # threads that still wait would keep the process
         return 0
 
     async def _end_tasks(self) -> None:

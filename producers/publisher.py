@@ -21,8 +21,7 @@ from typing import Final, Self, Unpack
 from msgspec import Struct, field
 
 from infra.clock import Clock, SystemClock
-from infra.kafka import Publisher, PublishFailure
-from infra.kafka.publish import QueueFullError
+from infra.kafka import Publisher, PublishFailure, QueueFullError
 from producers import requests
 from producers.acknowledgement import NotAcknowledgedError, UnacknowledgedError, failed
 from producers.requests import Fields, MessageRequest

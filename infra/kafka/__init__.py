@@ -3,8 +3,10 @@
 Used by every pillar and by the tests. Consuming in a group is not here: that is `infra.hub`.
 """
 
+from infra.kafka.batch import Batch, HeldBatch
+from infra.kafka.failures import PublishFailure, QueueFullError
 from infra.kafka.provision import Provisioned, TopicSpec, ping, provision
-from infra.kafka.publish import Batch, HeldBatch, Publisher, PublishFailure
+from infra.kafka.publish import Publisher
 from infra.kafka.read import LogReader, LogRecord
 
 __all__ = [
@@ -15,6 +17,7 @@ __all__ = [
     "Provisioned",
     "PublishFailure",
     "Publisher",
+    "QueueFullError",
     "TopicSpec",
     "ping",
     "provision",

@@ -14,8 +14,7 @@ import venv
 from collections.abc import Callable
 from typing import Any, Final
 
-from infra.kafka import Publisher, TopicSpec, provision
-from infra.kafka.publish import QueueFullError
+from infra.kafka import Publisher, QueueFullError, TopicSpec, provision
 from tests.bench.ground import ROOT, SECONDS, Case
 from tests.bench.step_medpost import PEERS, peers_record
 

@@ -4,8 +4,7 @@ from typing import Any
 import pytest
 
 from infra.clock import HandClock
-from infra.kafka import PublishFailure
-from infra.kafka.publish import QueueFullError
+from infra.kafka import PublishFailure, QueueFullError
 from producers import publisher
 from producers.acknowledgement import NotAcknowledgedError, UnacknowledgedError
 from producers.publisher import ClientOptions, MedpostClient
