@@ -59,6 +59,7 @@ def _day(settings: Settings, memory: tour.Memory) -> int:
     phone = Phone(tour.simulators_of(settings))
     approved = phone.approve_templates(tour.snapshot_of(settings))
     typer.echo(f"  ✓ 登记版本 {version}；{approved} 个短信模板已在模拟供应商处报备")
+    tour.start_roles(settings)
     tour.wait_ready(settings, typer.echo, memory)
     since_ms = time.time_ns() // 1_000_000
     _head(3, "HIS、LIS、PACS、预约平台发布一天的事件")

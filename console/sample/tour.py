@@ -17,6 +17,7 @@ from infra.clickhouse import Store
 from infra.crypto import load_keyring
 from infra.local import control
 from infra.local.installation import has_broker, has_simulators, has_store
+from infra.local.roles import ROLES
 from infra.registry_changes import read_current
 from infra.settings import Settings
 from schemas.errors import UnavailableError
@@ -50,20 +51,38 @@ class Memory:
 
 
 def start(settings: Settings, told: Told) -> Started:
-    """Start everything that is not up; returns when the servers answer. Raises UnavailableError."""
+    """Start the servers where they are not up; returns when they answer. Raises UnavailableError.
+
+    The other processes come with `start_roles`, when there is a registry for them to read: on a small machine they
+    would only be in the broker's way while it starts.
+    """
     control.prepare_up(settings)
-    is_ours = control.begin(settings, only_servers=False)
+    is_ours = control.supervisor_of(settings) is None
+    control.begin(settings, only_servers=True)
     until = time.monotonic() + control.UP_TIMEOUT_S
     shown: set[str] = set()
     while not _servers_run(settings):
-        for row in control.look(settings):
-            if row.state == "running" and row.name not in shown:
-                told(f"  ✓ {row.name}")
-                shown.add(row.name)
+        _tell_running(settings, shown, told)
         if time.monotonic() > until:
             raise UnavailableError("the servers did not come", f"read the logs in {settings.home / 'logs'}")
         time.sleep(0.1)
+    _tell_running(settings, shown, told)
     return Started(is_ours)
+
+
+def start_roles(settings: Settings) -> None:
+    """Start intake, settle, sinks and the trace writer beside the servers, where they are not up."""
+    control.begin(settings, only_servers=False)
+
+
+def _tell_running(settings: Settings, shown: set[str], told: Told) -> list[str]:
+    """Tell each process once when it runs; the names of those that do not run yet."""
+    rows = control.look(settings)
+    for row in rows:
+        if row.state == "running" and row.name not in shown:
+            told(f"  ✓ {row.name}")
+            shown.add(row.name)
+    return [row.name for row in rows if row.state != "running"]
 
 
 def _servers_run(settings: Settings) -> bool:
@@ -75,15 +94,10 @@ def _servers_run(settings: Settings) -> bool:
 def wait_ready(settings: Settings, told: Told, memory: Memory) -> None:
     """Wait until every process is ready to work; raises UnavailableError naming those that are not."""
     until = time.monotonic() + READY_S
-    shown: set[str] = set()
+    shown = {row.name for row in control.look(settings) if row.state == "running"}
     while True:
-        rows = control.look(settings)
-        for row in rows:
-            if row.state == "running" and row.name not in shown:
-                told(f"  ✓ {row.name}")
-                shown.add(row.name)
-        late = [row.name for row in rows if row.state != "running"]
-        if rows and not late:
+        late = _tell_running(settings, shown, told)
+        if not late and len(shown) > len(ROLES):
             return
         if time.monotonic() > until:
             raise UnavailableError(f"not ready: {', '.join(late)}", "medpost status; the logs say why")
