@@ -25,7 +25,7 @@ from infra.clickhouse import Store
 from infra.crypto import load_keyring
 from infra.local import control, processes
 from infra.local.child import State
-from infra.local.installation import is_ready
+from infra.local.installation import waits_for
 from infra.local.ports import any_port
 from infra.local.roles import RoleSpec
 from infra.registry_changes import read_current
@@ -187,7 +187,7 @@ class Plant:
         if mark is None or (before is not None and mark.record == before.record):
             return False
         if name == SECOND:
-            return is_ready(self.settings.run_folder, mark.record.pid)
+            return not waits_for(self.settings.run_folder, mark.record.pid)
         row = self._rows().get(name, {})
         return bool(row.get("pid") == mark.record.pid and row.get("state") == State.RUNNING)
 
