@@ -54,5 +54,5 @@ class Container:
 
     def join(self, head: bytes, values: Sequence[bytes]) -> bytes:
         """One container with one block; every value must begin with `head`."""
-        body = b"".join(values)
-        return b"".join((self._openings[head], zigzag(len(values)), zigzag(len(body)), body, SYNC))
+        size_bytes = sum(map(len, values))
+        return b"".join((self._openings[head], zigzag(len(values)), zigzag(size_bytes), *values, SYNC))

@@ -5,7 +5,7 @@ others waiting. Never commits an offset and never waits: a store that is away is
 batch twice is harmless, because rows collapse by the identity of their event.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from typing import Final, Protocol
 
@@ -77,17 +77,15 @@ class Ingest:
         """
         bad: list[int] = []
         days: set[date] = set()
-        for head in {value[: codec.HEAD_BYTES] for value in values}:
-            positions = [at for at, value in enumerate(values) if value.startswith(head)]
+        for head, positions in _by_head(values):
             refused = self._insert(head, positions, values)
             bad += refused
-            missing = set(refused)
-            days |= self._days.of(head, (values[at] for at in positions if at not in missing))
+            days |= self._days.of(head, _without(refused, positions, values))
         if days:
             self._mark(days)
         return sorted(bad)
 
-    def _insert(self, head: bytes, positions: list[int], values: Sequence[bytes]) -> list[int]:
+    def _insert(self, head: bytes, positions: Sequence[int], values: Sequence[bytes]) -> list[int]:
         """Insert the values at these positions; returns the positions that were refused."""
         if self._is_taken(head, positions, values):
             return []
@@ -102,6 +100,28 @@ class Ingest:
         except RefusedRowsError:
             return False
         return True
+
+
+def _by_head(values: Sequence[bytes]) -> Iterator[tuple[bytes, Sequence[int]]]:
+    """Positions by the first ten bytes, because a container holds values of one schema; nearly always there is one."""
+    heads = {value[: codec.HEAD_BYTES] for value in values}
+    for head in heads:
+        yield (
+            head,
+            (
+                range(len(values))
+                if len(heads) == 1
+                else [at for at, value in enumerate(values) if value.startswith(head)]
+            ),
+        )
+
+
+def _without(refused: list[int], positions: Sequence[int], values: Sequence[bytes]) -> Sequence[bytes]:
+    """The values at these positions that were not refused."""
+    if not refused and len(positions) == len(values):
+        return values
+    missing = set(refused)
+    return [values[at] for at in positions if at not in missing]
 
 
 def bisect(positions: list[int], is_taken: Callable[[list[int]], bool]) -> list[int]:
