@@ -187,7 +187,7 @@ class Writer:
     def __init__(self, settings: Settings, keyring: Keyring) -> None:
         self._settings = settings
         self._keyring = keyring
-        self._publisher = Publisher(settings_module.kafka_endpoint(settings))
+        self._publisher = Publisher(settings_module.kafka_endpoint(settings), log_level=0)
         self._failures: list[PublishFailure] = []
 
     def close(self) -> None:

@@ -27,11 +27,14 @@ from infra.clickhouse import Store
 from infra.local import control
 from infra.local.installation import load_here
 from infra.settings import Settings
+from schemas.statuses import DONE_BY_LEVEL
 
 Keep = Annotated[bool, typer.Option("--keep", help="结束后保持运行 · leave everything running")]
 
 SHOWN_MESSAGES: Final = 8
 """Messages of the phone that are printed; `since` finds them all."""
+SEARCHED_MESSAGES: Final = 1_000
+SUCCEEDED: Final = frozenset(DONE_BY_LEVEL.values())
 PLAIN_EVERY_S: Final = 5.0
 """Between two progress lines where there is no terminal."""
 
@@ -130,11 +133,10 @@ def _outcomes(store: Store, since_ms: int) -> None:
 
 def _timeline(store: Store, since_ms: int) -> None:
     """One message that needed its fallback, event by event; any finished one where there is none."""
-    selection = queries.Selection(since_ms=since_ms, type="registration_confirmed", limit=200)
-    found = queries.finished(store, selection)
+    found = queries.finished(store, queries.Selection(since_ms=since_ms, limit=SEARCHED_MESSAGES))
     if not found:
         return
-    chosen = max(found, key=lambda fact: (fact.attempts, fact.status == "delivered"))
+    chosen = max(found, key=lambda fact: (fact.attempts > 1 and fact.status in SUCCEEDED, fact.attempts))
     typer.secho(f"\n一条消息的经过 {chosen.message_id}", bold=True)
     events = in_order(queries.timeline_of(store, chosen.message_id, queries.days_of(store, chosen.message_id)))
     rows = [{"at": words.moment(event.at_ms), "told": in_words(event), "worker": event.worker} for event in events]

@@ -19,7 +19,8 @@ from schemas.errors import UnavailableError
 TIMEOUT_S: Final = 10.0
 PAGE: Final = 1_000
 _SIGNED: Final = re.compile(r"^【[^】]*】")
-_VARIABLE: Final = re.compile(r"\{\{\s*([a-z_]+)\s*\}\}")
+_VARIABLE: Final = re.compile(r"\{\{\s*([a-z_]+)[^}]*\}\}")
+"""A parameter in a text of ours, with or without a default; the vendor gets the value that we rendered."""
 
 
 class Received(Struct, frozen=True):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from console.cli.registry import apply_place, sample_folder
-from console.cli.run import provision_installation
+from console.provisioning import provision_installation
 from console.sample.hospital import SampleTotals, publish_sample
 from infra.kafka import LogReader
 from infra.settings import Settings, environment_for

@@ -1,0 +1,30 @@
+"""What the simulated vendor is told, and how a recipient is shown."""
+
+from console.sample.phone import _templates, masked
+from infra.registry import Snapshot
+from schemas.configuration import MessageType, Template, TypeChannel
+
+
+def snapshot_with(template: Template | None) -> Snapshot:
+    """A registry with one message type that has one SMS template."""
+    kind = MessageType(type="lab_report", channels=[TypeChannel(channel="sms", template=template)])
+    return Snapshot(types={"lab_report": kind})
+
+
+def test_the_vendor_gets_its_own_notation() -> None:
+    """Our parameters become the vendor's, with or without a default, and its signature is left to it."""
+    text = "【和安医院】{{ item }}已出。{{ note or '请携带就诊卡。' }}"
+    (found,) = _templates(snapshot_with(Template(template_code="SMS_1", signature="和安医院", text=text)))
+    assert found["text"] == "${item}已出。${note}"
+    assert found["signature"] == "和安医院"
+
+
+def test_a_channel_without_a_template_is_passed_over() -> None:
+    """Nothing is registered for a channel that cannot be used yet."""
+    assert list(_templates(snapshot_with(None))) == []
+
+
+def test_a_number_is_shown_without_its_middle() -> None:
+    """A phone number is starred; an endpoint is not."""
+    assert masked("13800001234") == "138****1234"
+    assert masked("ward/3a") == "ward/3a"
