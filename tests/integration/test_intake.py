@@ -200,7 +200,7 @@ def test_every_record_is_answered_though_workers_are_killed(settings: Settings, 
     workers.start()
     workers.start()
     events = complete(settings, feeder, 90)
-    assert set(workers.stop()) == {0}
+    assert set(workers.stop()) <= {0, -signal.SIGTERM}  # the last one may not even have begun
     answers: dict[bytes, set[tuple[str, str, str]]] = {}
     for lane, event in events:
         assert lane == event.lane
