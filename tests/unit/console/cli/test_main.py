@@ -1,3 +1,4 @@
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def test_a_defect_shows_no_traceback_and_keeps_it(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The traceback goes to a private file whose name is shown."""
-    monkeypatch.setattr(main.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     main.code_of(raising(ValueError("secret of a patient")))
     shown = capsys.readouterr().err
     (kept,) = tmp_path.iterdir()
