@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from infra.hub.chunk import Record
+from infra.hub.records import unpack_our_way
 from schemas.errors import UnavailableError
 
 T = TypeVar("T")
@@ -44,6 +45,7 @@ class LogTail:
         except KafkaError as problem:
             await consumer.stop()
             raise _unavailable(problem) from None
+        unpack_our_way(consumer)
         return consumer
 
     async def _asker(self) -> AIOKafkaConsumer:
@@ -90,11 +92,12 @@ class LogTail:
             consumer.assign([place])
             consumer.seek(place, start)
             while await consumer.position(place) < end:  # the position also steps over markers and compacted gaps
-                found = (await consumer.getmany(place, timeout_ms=POLL_MS, max_records=BATCH_RECORDS)).get(place, [])
+                found = (await consumer.getmany(place, timeout_ms=POLL_MS)).get(place, [])
                 wanted = [record for record in found if record.offset < end]
-                if wanted:
-                    on_records(cast("Sequence[Record]", wanted))
-                    count += len(wanted)
+                for at in range(0, len(wanted), BATCH_RECORDS):
+                    on_records(cast("Sequence[Record]", wanted[at : at + BATCH_RECORDS]))
+                    await asyncio.sleep(0)
+                count += len(wanted)
         except KafkaError as problem:
             raise _unavailable(problem) from None
         finally:

@@ -19,6 +19,7 @@ from faust import types
 from faust.transport.drivers import aiokafka as driver
 
 from infra.hub.fence import Fence
+from infra.hub.records import unpack_our_way
 from infra.hub.rules import EXIT_COORDINATOR, HubApp
 
 ALIVE_CODES: Final = frozenset({0, 27})
@@ -69,6 +70,7 @@ class HubThread(driver.AIOKafkaConsumerThread):
         """Start the watchdog first: tasks and timers of the app start too late for an error at the first join."""
         threading.Thread(target=self._watch, name="hub-watchdog", daemon=True).start()
         await super().on_start()
+        unpack_our_way(self._ensure_consumer())
         coordinator = self._ensure_consumer()._coordinator
         coordinator._send_req = fenced(coordinator._send_req, self.rules.fence)  # nobody has joined yet: no topics
 

@@ -7,12 +7,15 @@ is told to whoever waits.
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from confluent_kafka import KafkaError, Message
 
-from infra.kafka.failures import Headers, PublishFailure, QueueFullError, failure_of
+from infra.kafka.failures import Headers, PublishFailure, QueueFullError, Values, failure_of
 from schemas.errors import Permanent, UnavailableError
+
+Held: TypeAlias = tuple[str, bytes | None, bytes | None, Headers | None, int]
+"""Topic, value, key, headers, partition of a record that waits for its release."""
 
 
 class Producing(Protocol):
@@ -29,6 +32,12 @@ class Producing(Protocol):
         report: Callable[[KafkaError | None, Message], None],
         headers: Headers | None,
     ) -> None: ...
+
+    def has_room(self, count: int) -> bool: ...  # noqa: D102
+
+    def produce_together(  # noqa: D102
+        self, topic: str, partition: int, records: list[Values], report: Callable[[KafkaError | None, Message], None]
+    ) -> list[PublishFailure]: ...
 
 
 class Batch:
@@ -88,7 +97,7 @@ class HeldBatch(Batch):
 
     def __init__(self, publisher: Producing) -> None:
         super().__init__(publisher)
-        self._held: list[tuple[str, bytes | None, bytes | None, Headers | None, int]] = []
+        self._held: list[Held] = []
         self._is_released = False
         self.is_discarded = False
 
@@ -111,9 +120,22 @@ class HeldBatch(Batch):
         """Let the held records go, waiting while the queue is full (the broker stalls)."""
         self._is_released = True
         held, self._held = self._held, []
+        if self._publisher.has_room(len(held)) and not any(headers for _, _, _, headers, _ in held):
+            self._release_together(held)
+            return
         for record in held:
             while not self._is_queued(*record):  # noqa: ASYNC110 - librdkafka has no event for "there is room"
                 await asyncio.sleep(0.01)
+
+    def _release_together(self, held: list[Held]) -> None:
+        """One call per topic and partition argument; order is kept within each."""
+        alike: dict[tuple[str, int], list[Values]] = {}
+        for topic, value, key, _, partition in held:
+            alike.setdefault((topic, partition), []).append({"value": value, "key": key})
+        for (topic, partition), records in alike.items():
+            refused = self._publisher.produce_together(topic, partition, records, self._report)
+            self._sent += len(records) - len(refused)
+            self._failures += refused
 
     def _is_queued(
         self, topic: str, value: bytes | None, key: bytes | None, headers: Headers | None, partition: int

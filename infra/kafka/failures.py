@@ -9,6 +9,8 @@ from msgspec import Struct
 from schemas.errors import Reason, UnavailableError
 
 Headers: TypeAlias = list[tuple[str, bytes]]
+Values: TypeAlias = dict[str, bytes | None]
+"""`value` and `key` of one record among many."""
 
 PERMANENT_CODES: Final = frozenset(
     {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG, KafkaError.INVALID_RECORD, KafkaError.TOPIC_EXCEPTION}

@@ -8,12 +8,12 @@ record, or waits for a full queue: the caller is told.
 import logging
 import threading
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from infra.kafka.batch import Batch, HeldBatch
-from infra.kafka.failures import Headers, OnReport, QueueFullError, failure_of
+from infra.kafka.failures import Headers, OnReport, PublishFailure, QueueFullError, Values, failure_of
 from schemas.errors import Permanent, Reason, UnavailableError
 
 POLL_S: Final = 0.5
@@ -46,6 +46,7 @@ class Publisher:
         named = {name if name == "log_level" else name.replace("_", "."): value for name, value in overrides.items()}
         settings = {**DEFAULTS, **named, "bootstrap.servers": bootstrap}
         self.limit_bytes = int(str(settings["message.max.bytes"]))
+        self._limit_records = int(str(settings["queue.buffering.max.messages"]))
         self.producer = Producer(settings, logger=logging.getLogger("librdkafka"))
         self._is_closed = threading.Event()
         self._poller = threading.Thread(target=self._serve_reports, name="publisher-reports", daemon=True)
@@ -108,6 +109,22 @@ class Publisher:
             if failure.is_permanent:
                 raise Permanent(failure.reason, f"{failure.name} for {topic}") from None
             raise UnavailableError(f"publishing to {topic}: {failure.name}", "see the broker's log") from None
+
+    def has_room(self, count: int) -> bool:
+        """Whether the queue surely takes that many records more."""
+        return len(self.producer) + count < self._limit_records
+
+    def produce_together(
+        self, topic: str, partition: int, records: list[Values], report: Callable[[KafkaError | None, Message], None]
+    ) -> list[PublishFailure]:
+        """Hand over many records at once (a third of the cost of one by one: `step`); returns those refused.
+
+        Only with `has_room`: a full queue would leave holes.
+        """
+        if self.producer.produce_batch(topic, records, partition, on_delivery=report) == len(records):
+            return []
+        errors = [cast("dict[str, Any]", record).get("_error") for record in records]
+        return [failure_of(topic, error) for error in errors if error is not None]
 
     def queued(self) -> int:
         """Records not yet acknowledged."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError
 
-from infra.kafka import Batch, HeldBatch, Publisher, QueueFullError
+from infra.kafka import Batch, HeldBatch, Publisher, PublishFailure, QueueFullError
 from schemas.errors import Permanent, Reason, UnavailableError
 
 Report = Callable[[KafkaError | None, Any], None]
@@ -29,6 +29,8 @@ class ByHand(Publisher):
         self.produced: list[tuple[str, bytes | None, bytes | None, int]] = []
         self.reports: list[Report] = []
         self.refuses = refuses
+        self.is_tight = refuses is not None
+        self.refused: list[PublishFailure] = []
 
     def produce(
         self, topic: str, value: bytes | None, key: bytes | None, partition: int, report: Report, headers: Any
@@ -40,6 +42,16 @@ class ByHand(Publisher):
             raise refusal
         self.produced.append((topic, value, key, partition))
         self.reports.append(report)
+
+    def has_room(self, count: int) -> bool:
+        """As the test says."""
+        return not self.is_tight
+
+    def produce_together(self, topic: str, partition: int, records: list[Any], report: Report) -> list[PublishFailure]:
+        """Keep many."""
+        for record in records:
+            self.produce(topic, record["value"], record["key"], partition, report, None)
+        return self.refused
 
     def report(self, error: KafkaError | None = None) -> None:
         """The next report comes in."""
@@ -177,3 +189,30 @@ async def test_what_librdkafka_refuses_at_the_release_is_a_failure() -> None:
     await batch.release()
     (failure,) = await batch.wait()
     assert failure.is_permanent
+
+
+async def test_records_sent_alike_keep_their_order_and_headers_go_one_by_one() -> None:
+    """By topic and partition argument."""
+    publisher = ByHand()
+    batch = HeldBatch(publisher)
+    for topic, value in (("a", b"1"), ("b", b"2"), ("a", b"3")):
+        batch.send(topic, value)
+    await batch.release()
+    assert [(topic, value) for topic, value, _, _ in publisher.produced] == [("a", b"1"), ("a", b"3"), ("b", b"2")]
+    other = HeldBatch(publisher)
+    other.send("a", b"4")
+    other.send("a", b"5", None, [("h", b"1")])
+    await other.release()
+    assert [value for _, value, _, _ in publisher.produced[3:]] == [b"4", b"5"]
+
+
+async def test_a_record_refused_among_many_is_a_failure_and_not_waited_for() -> None:
+    """The other one's report ends the waiting."""
+    publisher = ByHand()
+    publisher.refused = [PublishFailure("a", 10, "MSG_SIZE_TOO_LARGE", is_permanent=True, text="")]
+    batch = HeldBatch(publisher)
+    batch.send("a", b"1")
+    batch.send("a", b"2")
+    await batch.release()
+    publisher.report()
+    assert [failure.name for failure in await batch.wait()] == ["MSG_SIZE_TOO_LARGE"]
