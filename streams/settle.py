@@ -19,7 +19,7 @@ from infra.settings import Settings
 from infra.state import open_free
 from infra.worker import TP, Chunk, Worker
 from schemas.errors import Permanent
-from schemas.statuses import LANE_RANK, Lane
+from schemas.statuses import LANE_RANK, LANE_SHARES, Lane
 from streams.consequences import Author
 from streams.keys import Keys
 from streams.message_state import Place
@@ -50,12 +50,14 @@ def window_of(rate_per_s: float, partitions: int, hold_ms: int) -> int:
     return max(1, int(min(one_second, quarter_of_hold)))
 
 
-def registry_window(registry: Registry, partitions: int, hold_ms: int) -> Window:
-    """Windows by the registry's rates as they are now."""
+def registry_window(registry: Registry, partitions: int, lane: Lane) -> Window:
+    """Windows by the lane's share of the registry's rates as they are now: what its sinks are allowed to send."""
+    share, hold_ms = LANE_SHARES[lane], HOLD_MS[lane]
 
     def window(channel: str) -> int:
         config = registry.snapshot.channels.get(channel)
-        return window_of(config.rate_per_s if config is not None else DEFAULT_RATE_PER_S, partitions, hold_ms)
+        rate_per_s = config.rate_per_s if config is not None else DEFAULT_RATE_PER_S
+        return window_of(rate_per_s * share, partitions, hold_ms)
 
     return window
 
@@ -130,7 +132,7 @@ def run(settings: Settings, lane: str, window: Callable[[str], int] | None = Non
     registry = Registry(settings)
     if window is None:
         registry.start()
-        window = registry_window(registry, settings.partitions, hold_ms)
+        window = registry_window(registry, settings.partitions, chosen)
     store = open_free(settings.state_folder / f"settle.{lane}", LOCK_WAIT_S)
     worker = Worker(settings, "settle", lane)
     rules = Rules(Author(lane, worker.name), hold_ms, window)

@@ -46,11 +46,17 @@ def test_window(rate_per_s: float, partitions: int, hold_ms: int, window: int) -
 def test_windows_follow_the_registry() -> None:
     """A new rate counts at the next question; a channel that nobody knows has a modest one."""
     registry = SimpleNamespace(snapshot=Snapshot())
-    window = registry_window(cast("Registry", registry), 4, 30_000)
-    assert window("sms") == 125
+    window = registry_window(cast("Registry", registry), 4, Lane.URGENT)
+    assert window("sms") == 62
     config = ChannelConfig(channel="sms", rate_per_s=40.0)
     registry.snapshot = Snapshot(channels=MappingProxyType({"sms": config}))
-    assert window("sms") == 10
+    assert window("sms") == 5
+
+
+def test_a_lane_fills_only_its_share() -> None:
+    """What a lane's sinks may not send in time is not issued to them, or it would lapse and be issued again."""
+    registry = cast("Registry", SimpleNamespace(snapshot=Snapshot()))
+    assert registry_window(registry, 4, Lane.BULK)("sms") == 18
 
 
 class Watched:
