@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 from msgspec import Struct, convert
 
 from infra.registry import Snapshot
+from schemas.configuration import Template
 from schemas.errors import UnavailableError
 
 TIMEOUT_S: Final = 10.0
@@ -83,8 +84,16 @@ def _templates(snapshot: Snapshot) -> Iterable[dict[str, str]]:
                     "provider": "aliyun",
                     "template_code": template.template_code,
                     "signature": template.signature,
-                    "text": _VARIABLE.sub(r"${\1}", _SIGNED.sub("", template.text)),
+                    "text": _vendor_text(template),
                 }
+
+
+def _vendor_text(template: Template) -> str:
+    """What each of the vendor's variables stands for becomes that variable; one may stand for several of ours."""
+    text = _SIGNED.sub("", template.text)
+    for name, ours in sorted(template.parameters.items(), key=lambda one: -len(one[1])):
+        text = text.replace(ours, f"${{{name}}}")
+    return _VARIABLE.sub(r"${\1}", text)
 
 
 def masked(recipient: str) -> str:

@@ -19,6 +19,14 @@ def test_the_vendor_gets_its_own_notation() -> None:
     assert found["signature"] == "和安医院"
 
 
+def test_a_vendors_variable_may_stand_for_several_of_ours() -> None:
+    """Value and unit are one variable there, because the vendor refuses an empty one."""
+    text, joined = "【和安医院】危急值 {{ value }} {{ unit }}", {"value": "{{ value }} {{ unit }}"}
+    template = Template(template_code="SMS_1", signature="和安医院", text=text, parameters=joined)
+    (found,) = _templates(snapshot_with(template))
+    assert found["text"] == "危急值 ${value}"
+
+
 def test_a_channel_without_a_template_is_passed_over() -> None:
     """Nothing is registered for a channel that cannot be used yet."""
     assert list(_templates(snapshot_with(None))) == []
