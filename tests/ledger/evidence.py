@@ -18,7 +18,7 @@ from schemas import ids, topics
 from schemas.codec import EVENT, OUTCOME
 from schemas.errors import UnavailableError
 from schemas.statuses import LANES
-from tests.ledger.judge import Call, Evidence, Fact, Logged, Offer
+from tests.ledger.judge import FAULTY, Call, Evidence, Fact, Logged, Offer
 from tests.ledger.plant import Plant
 
 QUIET_S: Final = 60.0
@@ -63,8 +63,7 @@ def gather(plant: Plant, offers: list[Offer]) -> Evidence:
     with LogReader(plant.addresses.kafka) as reader:
         log = list(read_log(reader, plant.settings))
         told = frozenset(_told(reader, plant.settings))
-    calls = [call for row in plant.calls() if (call := call_of(row)) is not None]
-    return Evidence(offers, facts, log, calls, told)
+    return Evidence(offers, facts, log, [call_of(row) for row in plant.calls()], told)
 
 
 def read_log(reader: LogReader, settings: Settings) -> Iterator[Logged]:
@@ -79,15 +78,14 @@ def _told(reader: LogReader, settings: Settings) -> Iterator[bytes]:
         yield ids.parse(OUTCOME.decode(record.value).message_id)
 
 
-def call_of(row: Mapping[str, Any]) -> Call | None:
-    """A simulator's entry as a call; None for one that names no message, as one with a bad signature."""
-    provider, key = row["provider"], str(row["key"])
-    if provider == "aliyun" and key.count(".") == 3:  # the OutId: message, attempt, replay, provider key
-        message_id, attempt = key.split(".")[:2]
-        return Call(bytes.fromhex(message_id), PROVIDER_OF[provider], row["at"], row["outcome"], int(attempt))
-    if len(row["message_id"]) == 32:
-        return Call(bytes.fromhex(row["message_id"]), PROVIDER_OF[provider], row["at"], row["outcome"])
-    return None
+def call_of(row: Mapping[str, Any]) -> Call:
+    """A simulator's entry as a call; without a message's id when it names none, as one with a bad signature."""
+    channel, named, attempt = PROVIDER_OF[row["provider"]], str(row["message_id"]), 0
+    out_id = str(row["key"]).split(".")  # of an SMS: message, attempt, replay, provider key
+    if channel == "sms" and len(out_id) == 4:
+        named, attempt = out_id[0], int(out_id[1])
+    outcome = FAULTY if row["action"] == "examine" else row["outcome"]
+    return Call(bytes.fromhex(named) if len(named) == 32 else b"", channel, row["at"], outcome, attempt)
 
 
 # -- has everything been read

@@ -16,6 +16,8 @@ from schemas.statuses import FINAL_RANK, Stage, Status
 DONE: Final = frozenset({Status.SENT, Status.DELIVERED, Status.READ, Status.ACKNOWLEDGED})
 RANKS: Final[Mapping[str, int]] = {str(status): rank for status, rank in FINAL_RANK.items()}
 TAKEN: Final = "taken"
+FAULTY: Final = "faulty"
+"""How a call ended that the provider could not read: a wrong signature, an unknown template, a missing variable."""
 SAID_OK: Final = frozenset({Status.ACCEPTED, Status.DELIVERED})
 UNCALLED: Final = frozenset({Stage.DROPPED, Stage.DEFERRED})
 """Answers that say that no call was made."""
@@ -59,7 +61,7 @@ class Evidence(Struct, frozen=True):
     offers: Sequence[Offer]
     facts: Mapping[bytes, Fact]
     log: Iterable[Logged]
-    calls: Iterable[Call]
+    calls: Sequence[Call]
     told: frozenset[bytes]
 
 
@@ -163,6 +165,11 @@ def _exceeds(calls: Sequence[Call], claims: Mapping[int, int]) -> bool:
     return False
 
 
+def is_faulty(case: Case) -> bool:
+    """A provider was called in a way that it does not understand, which is never the recipient's fault."""
+    return any(call.outcome == FAULTY for call in case.calls)
+
+
 def is_unflagged(case: Case) -> bool:
     """A claim after one whose fate is not certain does not say that it may be a double."""
     uncertain: set[str] = set()
@@ -231,6 +238,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "application never told": is_untold,
     "called again after its answer was recorded": is_called_after_answer,
     "called without a claim, or twice for one": is_called_unclaimed,
+    "called in a way that the provider does not understand": is_faulty,
     "claimed again after an uncertain call, not flagged": is_unflagged,
     "taken twice by a provider, not flagged": is_double_unflagged,
 }
@@ -246,14 +254,16 @@ class Verdict(Struct):
     """The one-page table. `broken` and `counted` hold message ids by rule; `ended` counts (status, reason)."""
 
     submitted: int = 0
+    strange: int = 0
+    """Calls for messages that nobody offered, or that name none."""
     ended: Counter[tuple[str, str]] = field(default_factory=Counter)
     broken: dict[str, list[bytes]] = field(default_factory=lambda: {name: [] for name in RULES})
     counted: dict[str, list[bytes]] = field(default_factory=lambda: {name: [] for name in COUNTED})
 
     @property
     def is_clean(self) -> bool:
-        """No rule was broken."""
-        return not any(self.broken.values())
+        """No rule was broken, and no provider heard of anything else."""
+        return not any(self.broken.values()) and not self.strange
 
     @property
     def offenders(self) -> list[bytes]:
@@ -266,12 +276,14 @@ class Verdict(Struct):
         rows += [(f"  {status} {reason}".rstrip(), count) for (status, reason), count in sorted(self.ended.items())]
         rows += [(name, len(found)) for name, found in self.counted.items()]
         rows += [(f"{name} (must be 0)", len(found)) for name, found in self.broken.items()]
+        rows.append(("calls about nothing that was offered (must be 0)", self.strange))
         return "\n".join(f"{name:<68}{value:>8}" for name, value in rows)
 
 
 def judge(evidence: Evidence) -> Verdict:
     """The verdict over every message that was offered."""
-    verdict = Verdict()
+    offered = {offer.message_id for offer in evidence.offers}
+    verdict = Verdict(strange=sum(call.message_id not in offered for call in evidence.calls))
     for case in cases(evidence):
         verdict.submitted += 1
         message_id = case.offer.message_id

@@ -172,6 +172,19 @@ def test_a_claim_after_an_uncertain_one_must_be_flagged() -> None:
     assert verdict([*certain, completed(40)], calls).is_clean
 
 
+def test_a_call_that_the_provider_cannot_read_is_ours_to_mend() -> None:
+    """A missing variable on one channel is told, also when the message got through on another."""
+    calls = [*GOOD_CALLS, Call(ME, "webhook", 20, "faulty")]
+    log = [event(Stage.SENDING, 10, channel="webhook", attempt=1), *GOOD_LOG]
+    assert broken(verdict(log, calls)) == {"called in a way that the provider does not understand"}
+
+
+def test_a_call_about_nothing_that_was_offered_is_told() -> None:
+    """A provider must not hear of messages that nobody offered."""
+    found = verdict(GOOD_LOG, [*GOOD_CALLS, Call(b"", "sms", 20)])
+    assert (found.strange, found.is_clean) == (1, False)
+
+
 def test_the_table_names_every_rule_once() -> None:
     """The page has a line for every rule and every count, and what must be 0 says so."""
     table = verdict(GOOD_LOG, GOOD_CALLS).table()
