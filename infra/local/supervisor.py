@@ -56,6 +56,10 @@ class Supervisor:
         self._stop_strangers()
         self._write_servers()
         while self._leave_by is None:
+            if not self._here.run.is_dir():
+                log.error("the home has been removed: stopping everything")
+                self._leave_by = signal.SIGTERM
+                break
             self.tick(time.monotonic())
             time.sleep(TICK_S)
         if self._leave_by in (signal.SIGTERM, signal.SIGINT):
@@ -121,11 +125,15 @@ class Supervisor:
         text = json.dumps(
             {"supervisor": os.getpid(), "phase": phase, "only_servers": self._only_servers, "processes": rows}
         )
-        if text != self._written:
+        if text == self._written:
+            return
+        try:
             processes.write_atomically(self._here.run / "status.json", text)
             self._written = text
             if phase == "up":
                 self._write_servers()
+        except OSError as problem:  # a full disk or a removed home must not end the one who can stop the rest
+            log.warning("status cannot be written: %s", problem.strerror)
 
 
 def _is_shut_out(child: Child, now: float) -> bool:

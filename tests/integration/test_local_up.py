@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -134,10 +135,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     _keep_own_ports(made)
     made.up()
     yield made
-    pids = [row["pid"] for row in made.rows().values()]
+    pids = made.pids()
     said = made.medpost("down")
     assert all(name in said for name in ALL)
-    assert not any(processes.start_mark(pid) for pid in pids)
+    assert not any(processes.start_mark(pid) for pid in pids.values())
 
 
 def test_up_runs_everything(running: Home) -> None:
@@ -249,6 +250,14 @@ def _taken(port: int) -> socket.socket | None:
         return socket.create_server((LOOPBACK, port))
     except OSError:
         return None
+
+
+def test_removed_home_ends_its_processes(home: Home, kafka: str) -> None:
+    """When somebody deletes the home, supervisor and servers end; nothing is left running without a home."""
+    home.up(MEDPOST_KAFKA=kafka)
+    pids = home.pids()
+    shutil.rmtree(home.folder)
+    wait_until(lambda: not any(processes.start_mark(pid) for pid in pids.values()))
 
 
 def test_other_servers_are_used_and_not_started(home: Home, kafka: str, clickhouse: str) -> None:
