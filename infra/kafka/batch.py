@@ -76,7 +76,7 @@ class Batch:
                 self._loop.call_soon_threadsafe(self._wake)
 
     def _wake(self) -> None:
-        if self._all_in is not None and not self._all_in.done() and self._reported >= self._sent:
+        if self._all_in is not None and not self._all_in.done():
             self._all_in.set_result(None)
 
     async def wait(self) -> list[PublishFailure]:

@@ -244,7 +244,7 @@ async def test_nothing_is_begun_behind_an_old_fence_until_it_is_fresh() -> None:
     stage.fence.lost()
     taking = asyncio.ensure_future(stage.take(stage.chunk(b"a")))
     await turns()
-    assert stage.broker.taken == []
+    assert stage.told == []
     stage.fence.answered(100.0)
     await taking
     assert stage.broker.values() == [b"a"]
