@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from schemas.statuses import Stage
 from streams.guard import CLAIM_MARGIN_MS, judge, may_issue, may_lapse, may_time_out
-from streams.message_state import ChannelState, MessageState
+from streams.message_state import ACTIVE, ChannelState, MessageState
 
 
 class Conclusion(Struct, frozen=True, gc=False):
@@ -34,7 +34,11 @@ def decide(state: MessageState, now_ms: int, read_up_to_ms: int) -> list[Conclus
         return [Conclusion(Stage.COMPLETED, verdict.channel, 0, verdict.status, verdict.reason)]
     if state.final:
         return []
-    return [proposal for channel in state.channels if (proposal := _overdue(channel, at_ms)) is not None]
+    return [
+        proposal
+        for channel in state.channels
+        if channel.phase in ACTIVE and (proposal := _overdue(channel, at_ms)) is not None
+    ]
 
 
 def _overdue(channel: ChannelState, at_ms: int) -> Conclusion | None:
