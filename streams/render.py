@@ -29,7 +29,8 @@ _ENVIRONMENT: Final = ImmutableSandboxedEnvironment(undefined=StrictUndefined, a
 _ENVIRONMENT.globals.clear()  # a template sees its parameters and nothing else
 _LITERALS: Final = frozenset({"true", "false", "none", "True", "False", "None"})
 _PLAIN: Final = re.compile(r"\{\{ ?([a-zA-Z_][a-zA-Z0-9_]*) ?\}\}")
-_SYNTAX: Final = re.compile(r"\{[{%#]|[%#}]\}|[\r\n]\Z")
+_SYNTAX: Final = re.compile(r"\{[{%#]|[%#}]\}|\r|\n\Z")
+"""What jinja2 reads in its own way: its marks, carriage returns (it writes line feeds), and a last line feed."""
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 

@@ -163,3 +163,8 @@ def test_free_text_only_where_the_type_allows_it() -> None:
     assert values_of(message(), policy)["content"] == ""
     bad = message(content=[ContentPart("text", "\x1b[31m")])
     assert reason_of_values(bad, free_text=True)[0] is Reason.PARAM_INVALID
+
+
+def test_a_carriage_return_is_left_to_jinja2() -> None:
+    """It writes every line end as a line feed, and so do we."""
+    assert compiled("一\r二\r\n三")({}) == "一\n二\n三"
