@@ -3,7 +3,6 @@
 Written by the guard of every agent, opened by the `dlq` commands. The reason is a word, the detail never the content.
 """
 
-from collections.abc import Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -11,31 +10,13 @@ from msgspec import Struct
 
 from infra.clock import Clock
 from infra.crypto import Ring
+from infra.record import Record
 from schemas.codec import codec
 from schemas.errors import Reason
 from schemas.records import DeadLetter
 
 SPARE_BYTES: Final = 4_096
 """Room for the letter around the sealed record."""
-
-
-class Record(Protocol):
-    """A Kafka record as far as a dead letter needs it."""
-
-    @property
-    def topic(self) -> str: ...  # noqa: D102 - a field
-    @property
-    def partition(self) -> int: ...  # noqa: D102
-    @property
-    def offset(self) -> int: ...  # noqa: D102
-    @property
-    def timestamp(self) -> int: ...  # noqa: D102
-    @property
-    def key(self) -> bytes | None: ...  # noqa: D102
-    @property
-    def value(self) -> bytes | None: ...  # noqa: D102
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...  # noqa: D102
 
 
 class Sending(Protocol):

@@ -44,14 +44,14 @@ def sample(*, keep: Keep = False) -> int:
     settings, began = load_here(), time.monotonic()
     memory = tour.Memory(settings)
     _head(1, "启动本地 Kafka、存储、模拟供应商与各进程")
-    started = tour.start(settings, typer.echo)
+    is_ours = tour.start(settings, typer.echo)
     try:
         code = _day(settings, memory)
     finally:
-        if started.is_ours and not keep:
+        if is_ours and not keep:
             control.end(settings)
     _head(7, f"完成：用时 {time.monotonic() - began:.0f} 秒，全部进程内存峰值 {memory.peak_mb} MB")
-    _next_steps(is_running=keep or not started.is_ours)
+    _next_steps(is_running=keep or not is_ours)
     return code
 
 

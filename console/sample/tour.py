@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from msgspec import Struct
-
 from infra import queries
 from infra import settings as settings_module
 from infra.clickhouse import Store
@@ -30,12 +28,6 @@ POLL_S: Final = 0.5
 Told = Callable[[str], None]
 
 
-class Started(Struct, frozen=True):
-    """Whether the tour itself started the installation (and shall stop it)."""
-
-    is_ours: bool
-
-
 class Memory:
     """The peak of the resident memory of all processes of a home, in MB, as far as it was looked at."""
 
@@ -50,8 +42,8 @@ class Memory:
         self.peak_mb = max(self.peak_mb, own_mb + sum(row.memory_mb for row in rows))
 
 
-def start(settings: Settings, told: Told) -> Started:
-    """Start the servers where they are not up; returns when they answer. Raises UnavailableError.
+def start(settings: Settings, told: Told) -> bool:
+    """Start the servers where they are not up; returns, when they answer, whether it had to. Raises UnavailableError.
 
     The other processes come with `start_roles`, when there is a registry for them to read: on a small machine they
     would only be in the broker's way while it starts.
@@ -67,7 +59,7 @@ def start(settings: Settings, told: Told) -> Started:
             raise UnavailableError("the servers did not come", f"read the logs in {settings.home / 'logs'}")
         time.sleep(0.1)
     _tell_running(settings, shown, told)
-    return Started(is_ours)
+    return is_ours
 
 
 def start_roles(settings: Settings) -> None:

@@ -7,27 +7,9 @@ from collections.abc import Sequence
 from typing import Protocol, TypeAlias
 
 from infra.hub.watermark import Place, Ticket
+from infra.record import Record
 
 TP: TypeAlias = Place
-
-
-class Record(Protocol):
-    """One Kafka record; `timestamp` in UTC milliseconds."""
-
-    @property
-    def topic(self) -> str: ...  # noqa: D102 - a field
-    @property
-    def partition(self) -> int: ...  # noqa: D102
-    @property
-    def offset(self) -> int: ...  # noqa: D102
-    @property
-    def timestamp(self) -> int: ...  # noqa: D102
-    @property
-    def key(self) -> bytes | None: ...  # noqa: D102
-    @property
-    def value(self) -> bytes | None: ...  # noqa: D102
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...  # noqa: D102
 
 
 class Owner(Protocol):

@@ -14,10 +14,11 @@ from aiokafka.errors import ConsumerStoppedError, KafkaError
 from faust import types
 from faust.transport.drivers import aiokafka as driver
 
-from infra.hub.chunk import TP, Chunk, Record
+from infra.hub.chunk import TP, Chunk
 from infra.hub.rules import HubApp, Limits
 from infra.hub.thread import HubThread
 from infra.hub.watermark import Ticket, Watermark
+from infra.record import Record
 from infra.telemetry import COMMIT_FAILURES, REBALANCES, RECORDS
 
 CREDIT_S: Final = 0.05

@@ -14,10 +14,11 @@ import structlog
 from msgspec import Struct
 
 from infra.dead import DeadOffice
-from infra.hub.chunk import Chunk, Record
+from infra.hub.chunk import Chunk
 from infra.hub.fence import Fence
 from infra.hub.rules import EXIT_FAULT
 from infra.kafka import Batch, HeldBatch, PublishFailure
+from infra.record import Record
 from infra.telemetry import DEAD_LETTERS, PUBLISH_FAILURES
 from schemas.errors import MedpostError, Permanent, Reason, Transient, UnavailableError
 

@@ -11,8 +11,8 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
-from infra.hub.chunk import Record
 from infra.hub.records import unpack_our_way
+from infra.record import Record
 from schemas.errors import UnavailableError
 
 T = TypeVar("T")
