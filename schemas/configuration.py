@@ -78,6 +78,8 @@ class MessageType(Struct, frozen=True):
 
     A message lives `expiry_ms` from its send_at when the sender names no end, and never longer than
     `max_expiry_ms`. `on_unknown`: again, query, fall_back or leave; `on_channel_down`: wait or fall_back.
+    `tries`, `quiet_from`, `quiet_until` and `fallbacks_per_hour` as in `records.Plan`; `send_times` are the minutes of
+    the day (UTC+8) at which messages of the type are let go (none: at once).
     """
 
     type: str = ""
@@ -92,12 +94,33 @@ class MessageType(Struct, frozen=True):
     free_text: bool = False
     parameters: list[Parameter] = field(default_factory=list)
     channels: list[TypeChannel] = field(default_factory=list)
+    tries: int = 0
+    quiet_from: int = 0
+    quiet_until: int = 0
+    send_times: list[int] = field(default_factory=list)
+    fallbacks_per_hour: int = 0
+
+
+class ProviderAccount(Struct, frozen=True):
+    """A further provider of a channel; members as in `ChannelConfig`."""
+
+    provider: str = ""
+    status: str = ENABLED
+    weight: float = 1.0
+    base_url: str = ""
+    rate_per_s: float = 0.0
+    max_in_flight: int = 0
+    per_day: int = 0
+    timeout_ms: int = 0
+    settings: dict[str, str] = field(default_factory=dict)
+    secrets: bytes = b""
 
 
 class ChannelConfig(Struct, frozen=True):
     """A way out: which provider, where, how fast. `secrets` is a sealed JSON map; `base_url` may begin `simulators:`.
 
-    `success_levels` are the levels that the provider can prove.
+    `success_levels` are the levels that every provider of it can prove. `others` share the channel's messages with the
+    first provider by `weight` while all are well; `per_day` bounds the calls within a day (UTC+8), 0: no limit.
     """
 
     channel: str = ""
@@ -110,6 +133,9 @@ class ChannelConfig(Struct, frozen=True):
     settings: dict[str, str] = field(default_factory=dict)
     secrets: bytes = b""
     success_levels: list[str] = field(default_factory=list)
+    weight: float = 1.0
+    per_day: int = 0
+    others: list[ProviderAccount] = field(default_factory=list)
 
 
 class Identity(Struct, frozen=True, gc=False):

@@ -77,7 +77,8 @@ class Plan(Struct, frozen=True):
     """The whole decision of intake; nothing downstream asks the registry again.
 
     `send_at` 0 means at once; `digest` tells a repeat of the same request from a conflict; `supersedes` is a
-    message id or empty.
+    message id or empty. `tries` bounds the calls of one channel (0: the platform's bound); nothing is sent from minute
+    `quiet_from` of the day (UTC+8) to `quiet_until` (equal: never quiet); `fallbacks_per_hour` 0 means no limit.
     """
 
     reference: str = ""
@@ -89,13 +90,19 @@ class Plan(Struct, frozen=True):
     on_unknown: str = "leave"
     on_channel_down: str = "wait"
     channels: list[PlanChannel] = field(default_factory=list)
+    tries: int = 0
+    quiet_from: int = 0
+    quiet_until: int = 0
+    fallbacks_per_hour: int = 0
 
 
 class Event(Struct, frozen=True, gc=False):
     """One thing that happened to a message: a row of the log that the system runs on.
 
     Its identity is (message_id, stage, channel, attempt, replay_id, status). `latency_ms` counts from acceptance,
-    `lateness_ms` from the later of acceptance and send_at. `detail` never holds personal data.
+    `lateness_ms` from the later of acceptance and send_at. `detail` never holds personal data. On a failed outcome
+    `retry` is later, once or never (empty: as the reason says), and `scope` what it speaks of: recipient, message,
+    template, channel or account.
     """
 
     message_id: bytes
@@ -127,13 +134,15 @@ class Event(Struct, frozen=True, gc=False):
     text_hash: bytes = b""
     address_hash: bytes = b""
     plan: Plan | None = None
+    retry: str = ""
+    scope: str = ""
 
 
 class Delivery(Struct, frozen=True, gc=False):
     """One attempt on one channel. Its identity is (message_id, channel, attempt, replay_id).
 
     `provider_key` is the idempotency key towards the provider: equal for every attempt of one try group.
-    A sink claims it before `claim_by` or not at all.
+    A sink claims it before `claim_by` or not at all; `avoid` names the provider that failed last, if another can try.
     """
 
     message_id: bytes
@@ -154,6 +163,7 @@ class Delivery(Struct, frozen=True, gc=False):
     expires_at: int = 0
     possible_duplicate: bool = False
     sealed: bytes = b""
+    avoid: str = ""
 
 
 class Content(Struct, frozen=True):
@@ -181,7 +191,10 @@ class Delayed(Struct, frozen=True):
 
 
 class Request(Struct, frozen=True, gc=False):
-    """Something asked about a message after acceptance: cancel, resend, acknowledge or receipt."""
+    """Something asked about a message after acceptance: cancel, reschedule, supersede, resend, acknowledge or receipt.
+
+    `send_at` belongs to a reschedule; `lane` is the message's, empty where the asker does not know it.
+    """
 
     request_id: bytes
     kind: str = ""
@@ -196,6 +209,8 @@ class Request(Struct, frozen=True, gc=False):
     requested_by: str = ""
     at: int = 0
     detail: str = ""
+    send_at: int = 0
+    lane: str = ""
 
 
 class Outcome(Struct, frozen=True, gc=False):

@@ -69,12 +69,13 @@ def test_what_a_class_demands_every_version_has(name: str) -> None:
 
 def test_the_comparison_can_fail() -> None:
     """A class with another order, type or default than its schema is told."""
-    schema = codec.released()["request"][1]
+    schema = codec.released()["outcome"][1]
     swapped = {**schema, "fields": [schema["fields"][1], schema["fields"][0], *schema["fields"][2:]]}
-    retyped = {**schema, "fields": [*schema["fields"][:-1], {"name": "detail", "type": "bytes", "default": ""}]}
-    redefined = {**schema, "fields": [*schema["fields"][:-1], {"name": "detail", "type": "string", "default": "?"}]}
-    record = examples.record_class("request")
-    assert [unlike(record, each) for each in (swapped, retyped, redefined)] == [["order"], ["detail"], ["detail"]]
+    retyped = {**schema, "fields": [*schema["fields"][:-1], {"name": "latency_ms", "type": "bytes", "default": ""}]}
+    redefined = {**schema, "fields": [*schema["fields"][:-1], {"name": "latency_ms", "type": "long", "default": 7}]}
+    record = examples.record_class("outcome")
+    found = [unlike(record, each) for each in (swapped, retyped, redefined)]
+    assert found == [["order"], ["latency_ms"], ["latency_ms"]]
 
 
 @pytest.mark.parametrize("name", NAMES)
