@@ -21,6 +21,7 @@ _BY_STAGE: Final[dict[str, str]] = {
     Stage.DROPPED: "渠道 {channel} 没有发送：{why}",
     Stage.RECEIPT: "渠道 {channel} 的回执：{status}{because}",
     Stage.CANCEL_REQUESTED: "发送方请求撤回",
+    Stage.RESCHEDULE_REQUESTED: "请求改期",
     Stage.RESEND_REQUESTED: "请求重发",
     Stage.SUPERSEDED: "被后续消息取代",
     Stage.LAPSED: "渠道 {channel} 未按时领取，将重新派发",

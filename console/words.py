@@ -46,6 +46,7 @@ STAGES: Final[dict[str, str]] = {
     Stage.DROPPED: "放弃",
     Stage.RECEIPT: "回执",
     Stage.CANCEL_REQUESTED: "请求撤回",
+    Stage.RESCHEDULE_REQUESTED: "请求改期",
     Stage.RESEND_REQUESTED: "请求重发",
     Stage.SUPERSEDED: "被取代",
     Stage.LAPSED: "无人领取",
@@ -101,6 +102,8 @@ REASONS: Final[dict[str, str]] = {
     Reason.UNKNOWN_OUTCOME: "结果未知",
     Reason.UNMAPPED: "未归类的错误",
     Reason.FALLBACK_BUDGET: "备用渠道预算用尽",
+    Reason.HELD: "已被人工暂停",
+    Reason.INTERNAL: "平台内部错误",
 }
 
 

@@ -55,6 +55,8 @@ class Reason(StrEnum):
     UNKNOWN_OUTCOME = "unknown_outcome"
     UNMAPPED = "unmapped"
     FALLBACK_BUDGET = "fallback_budget"
+    HELD = "held"
+    INTERNAL = "internal"
 
 
 class MedpostError(Exception):

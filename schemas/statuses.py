@@ -38,6 +38,7 @@ class Stage(StrEnum):
     DROPPED = "dropped"
     RECEIPT = "receipt"
     CANCEL_REQUESTED = "cancel_requested"
+    RESCHEDULE_REQUESTED = "reschedule_requested"
     RESEND_REQUESTED = "resend_requested"
     SUPERSEDED = "superseded"
     LAPSED = "lapsed"

@@ -191,7 +191,7 @@ def judged(fault: Exception) -> tuple[Reason, str]:
     """Reason and detail of a dead letter; of a stranger's error only kind and place, its text may name a person."""
     if isinstance(fault, MedpostError):
         return fault.reason, fault.detail
-    return Reason.UNMAPPED, _kind(fault)
+    return Reason.INTERNAL, _kind(fault)
 
 
 def _kind(fault: BaseException) -> str:

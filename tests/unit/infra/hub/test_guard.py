@@ -176,7 +176,7 @@ async def test_a_strangers_error_text_stays_out_of_the_letter() -> None:
     stage = Stage(copies)
     await stage.take(stage.chunk(b"bug"))
     (letter,) = stage.letters()
-    assert letter.reason == Reason.UNMAPPED
+    assert letter.reason == Reason.INTERNAL
     assert "KeyError" in letter.detail
     assert "somebody" not in letter.detail
 
@@ -331,4 +331,4 @@ async def test_a_failure_behind_the_handler_ends_the_worker() -> None:
 def test_judging_an_error_of_ours_keeps_reason_and_detail() -> None:
     """And of a stranger's only the class."""
     assert judged(Permanent(Reason.TOO_LARGE, "9 MB")) == (Reason.TOO_LARGE, "9 MB")
-    assert judged(ValueError("name")) == (Reason.UNMAPPED, "ValueError")
+    assert judged(ValueError("name")) == (Reason.INTERNAL, "ValueError")
