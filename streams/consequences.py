@@ -112,6 +112,7 @@ def delivery(author: Author, message_id: bytes, state: MessageState, channel: Ch
         state.expires_at,
         channel.possible_duplicate,
         sealed,
+        channel.avoid,
     )
 
 

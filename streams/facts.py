@@ -64,6 +64,7 @@ def _definite_failure(channel: ChannelState, event: Event) -> bool:
     if event.attempt != channel.attempt or not event.attempt or not may_be_its_end:
         return False
     channel.try_group += 1
+    channel.avoid = event.provider
     if channel.level:  # an earlier attempt was taken, this one was too much
         channel.phase = Phase.TAKEN
         return True

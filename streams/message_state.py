@@ -54,7 +54,8 @@ class ChannelState(Struct, array_like=True, gc=False):
     """One channel of a message. `success` and `level` are ranks of proof (1 = the provider took it, 0 = nothing).
 
     `attempt` counts issues, `tries` those that were claimed; `try_group` rises after a definite failure, and with it
-    the provider's idempotency key. `seq` is its place in the waiting line, 0 before it had one.
+    the provider's idempotency key. `seq` is its place in the waiting line, 0 before it had one. `avoid` is the provider
+    that refused last.
     """
 
     channel: str
@@ -74,6 +75,7 @@ class ChannelState(Struct, array_like=True, gc=False):
     level: int = 0
     possible_duplicate: bool = False
     seq: int = 0
+    avoid: str = ""
 
 
 class MessageState(Struct, array_like=True):

@@ -51,7 +51,9 @@ def test_delivery_follows_from_the_issue() -> None:
     assert (made.message_id, made.channel, made.attempt) == (ID, "x", 1)
     assert made.claim_by == issued.claim_by == T0 + 30_000
     assert made.provider_key == ids.provider_key(ID, "x", 0, 0)
-    assert (made.sealed, made.expires_at, made.accepted_at) == (b"sealed", T0 + 600_000, T0)
+    assert (made.sealed, made.expires_at, made.accepted_at, made.avoid) == (b"sealed", T0 + 600_000, T0, "")
+    story.channel("x").avoid = "acme"
+    assert consequences.delivery(AUTHOR, ID, story.known, story.channel("x"), b"").avoid == "acme"
 
 
 def test_a_fallback_is_announced_with_its_first_attempt() -> None:

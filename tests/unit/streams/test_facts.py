@@ -127,8 +127,9 @@ def test_dropped_is_issued_again_at_once_and_then_slower() -> None:
 
 
 def test_a_definite_failure_closes_the_group_of_tries() -> None:
-    """The next try of a channel that was refused would carry another key for the provider."""
+    """The next try of a channel that was refused would carry another key, and go to another provider if it can."""
     story = claimed()
-    story.tell(answer(ID, Stage.OUTCOME, "x", status="failed", reason=""))
+    story.tell(answer(ID, Stage.OUTCOME, "x", status="failed", reason="", provider="acme"))
     channel = story.channel("x")
+    assert channel.avoid == "acme"
     assert (channel.phase, channel.try_group, channel.reason) == (Phase.FAILED, 1, Reason.UNMAPPED)
