@@ -9,9 +9,6 @@ silently, and nothing is sent twice: the same `reference` (or id) is the same me
 It never decides who may send what: intake does, and the answer is the message's trace and `outcomes`.
 """
 
-import hashlib
-import hmac
-import os
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,12 +21,11 @@ from infra.clock import Clock, SystemClock
 from infra.kafka import Publisher, PublishFailure, QueueFullError
 from producers import requests
 from producers.acknowledgement import NotAcknowledgedError, UnacknowledgedError, failed
+from producers.outgoing import Dispatcher, Outgoing
 from producers.requests import Fields, MessageRequest
 from producers.tokens import Signer
-from schemas import ids, topics
-from schemas.codec import MESSAGE
 from schemas.errors import MedpostError, UnavailableError
-from schemas.statuses import LANES, Lane
+from schemas.statuses import Lane
 
 ROOM_WAIT_S: Final = 0.01
 """Between two looks at a full queue; librdkafka has no event for "there is room"."""
@@ -85,7 +81,9 @@ class MedpostClient:
             log_level=0,
             client_id=f"medpost-sdk-{app_id}",
         )
-        self._topics = {lane: topics.messages(lane).named(self._options.namespace) for lane in LANES}
+        self._dispatcher = Dispatcher(
+            app_id, self._options.namespace, self._options.lanes, self._options.recipient_salt
+        )
         self._open: dict[Future[str], str] = {}
         self._lock = threading.Lock()
         self._is_closed = False
@@ -134,9 +132,7 @@ class MedpostClient:
 
     def id_of(self, request: MessageRequest) -> str:
         """The id that a request's reference gives it, or that it names itself; empty when neither does."""
-        if request.reference:
-            return ids.show(ids.from_reference(self.app_id, request.reference))
-        return ids.show(ids.parse(request.message_id)) if request.message_id else ""
+        return self._dispatcher.id_of(request)
 
     def submit(self, request: MessageRequest) -> "Future[str]":
         """Queue one message; the answer's result is its id once it is safe, or raises NotAcknowledgedError.
@@ -146,58 +142,46 @@ class MedpostClient:
         """
         if self._is_closed:
             raise UnavailableError("this client is closed", "make a new one")
-        requests.check(request)
-        now_ms = self._clock.now_ms()
-        message_id = self.id_of(request) or ids.show(ids.mint(now_ms, os.urandom(10)))
-        value = MESSAGE.encode(requests.as_message(request, self.app_id, message_id, now_ms))
+        record = self._dispatcher.outgoing(request, self._clock.now_ms())
         answer: Future[str] = Future()
         answer.set_running_or_notify_cancel()  # what is on its way cannot be called back
         with self._lock:
-            self._open[answer] = message_id
+            self._open[answer] = record.message_id
         try:
-            self._queue(request, message_id, value, answer)
+            self._queue(request, record, answer)
         except BaseException:
             self._take(answer)
             raise
         return answer
 
-    def _queue(self, request: MessageRequest, message_id: str, value: bytes, answer: "Future[str]") -> None:
+    def _queue(self, request: MessageRequest, record: Outgoing, answer: "Future[str]") -> None:
         """Hand the record to the publisher, waiting for room."""
 
         def on_report(failure: PublishFailure | None) -> None:
             if not self._take(answer):
                 return  # closed meanwhile: whoever waited was told
             if failure is None:
-                answer.set_result(message_id)
+                answer.set_result(record.message_id)
             else:
-                answer.set_exception(failed(failure, message_id, request.reference))
+                answer.set_exception(failed(failure, record.message_id, request.reference))
 
-        topic, key = self._topics[self.lane_of(request)], self._key_of(request, message_id)
         give_up_s = self._clock.monotonic_s() + self._options.delivery_timeout_s
         while True:
             headers = [("authorization", self._signer.bearer(self._clock.now_ms() / 1000))]
             if request.traceparent:
                 headers.append(("traceparent", request.traceparent.encode()))
             try:
-                self._publisher.publish(topic, value, key, headers, on_report=on_report)
+                self._publisher.publish(record.topic, record.value, record.key, headers, on_report=on_report)
             except QueueFullError:
                 if self._clock.monotonic_s() >= give_up_s:
-                    raise NotAcknowledgedError("the queue stayed full", message_id, request.reference) from None
+                    raise NotAcknowledgedError("the queue stayed full", record.message_id, request.reference) from None
                 threading.Event().wait(ROOM_WAIT_S)
             else:
                 return
 
     def lane_of(self, request: MessageRequest) -> Lane:
         """The lane of the request's type, lowered when the request asks for it."""
-        lane = Lane(self._options.lanes.get(request.type, Lane.NORMAL))
-        return max(lane, Lane(request.priority), key=LANES.index) if request.priority else lane
-
-    def _key_of(self, request: MessageRequest, message_id: str) -> bytes:
-        """16 bytes that say nothing: the recipient's pseudonym for this application, or a hash of the reference."""
-        if self._options.recipient_salt and all(request.recipient):
-            told_apart = "\0".join((self.app_id, *request.recipient)).encode()
-            return hmac.digest(self._options.recipient_salt, told_apart, "sha256")[:16]
-        return hashlib.sha256(f"{self.app_id}\0{request.reference or message_id}".encode()).digest()[:16]
+        return self._dispatcher.lane_of(request)
 
     def _take(self, answer: "Future[str]") -> bool:
         """Whether the caller is the one who answers it; exactly one is."""

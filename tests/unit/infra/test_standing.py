@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from console.standing import in_order, standing
+from infra.standing import in_order, standing
 from schemas.statuses import Stage
 from tests.answers import event, fact
 
