@@ -1,4 +1,4 @@
-"""The records of the configuration registry: applications, message types, channels, recipients, versions.
+"""The records of the configuration registry: applications, types, channels, recipients, versions; and what is held.
 
 Written by `medpost registry apply`, read into every process's snapshot. Values only: what is allowed in them is
 checked where files are read, and nothing downstream of intake asks them to decide. Secrets are sealed before they
@@ -171,8 +171,20 @@ class ConfigVersion(Struct, frozen=True):
     counts: dict[str, int] = field(default_factory=dict)
 
 
+class Hold(Struct, frozen=True, gc=False):
+    """Whether something is held by hand. `scope` is type, channel, app or provider; `note` is never personal."""
+
+    scope: str = ""
+    name: str = ""
+    is_held: bool = False
+    by: str = ""
+    at: int = 0
+    note: str = ""
+
+
 APP_CONFIG: Final[Codec[AppConfig]] = codec(AppConfig)
 MESSAGE_TYPE: Final[Codec[MessageType]] = codec(MessageType)
 CHANNEL_CONFIG: Final[Codec[ChannelConfig]] = codec(ChannelConfig)
 RECIPIENT: Final[Codec[Recipient]] = codec(Recipient)
 CONFIG_VERSION: Final[Codec[ConfigVersion]] = codec(ConfigVersion)
+HOLD: Final[Codec[Hold]] = codec(Hold)

@@ -242,3 +242,26 @@ class DeadLetter(Struct, frozen=True, gc=False):
     worker: str = ""
     at: int = 0
     sealed: bytes = b""
+
+
+class AccountUse(Struct, frozen=True, gc=False):
+    """What one sink process uses and wants of one provider account, told once a second.
+
+    `calls` are its calls within `day` (UTC+8, days since 1970-01-01); `wanted_*` what it would have used without a
+    limit; `state` is open, probing, broken, paused or used_up, and `until` when it is tried again.
+    """
+
+    channel: str = ""
+    provider: str = ""
+    lane: str = ""
+    worker: str = ""
+    at: int = 0
+    day: int = 0
+    calls: int = 0
+    per_day: int = 0
+    used_per_s: float = 0.0
+    wanted_per_s: float = 0.0
+    used_slots: int = 0
+    wanted_slots: int = 0
+    state: str = ""
+    until: int = 0

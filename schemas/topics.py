@@ -91,6 +91,9 @@ CONFIG: Final = {
 }
 """The configuration registry; `versions` closes a set of changes that takes effect as a whole."""
 RECIPIENTS: Final = Topic("recipients", "recipient key", "Recipient", partitions=1, retention_ms=0)
+HOLDS: Final = Topic("config.holds", "scope and name", "Hold", partitions=1, retention_ms=0)
+"""What is held by hand; in effect as soon as it is read, without a closing record."""
+ACCOUNTS: Final = Topic("stats.accounts", "account, lane and process", "AccountUse", partitions=1, retention_ms=0)
 BACKLOG: Final = Topic("stats.backlog", "partition and lane", "", partitions=1, retention_ms=0)
 
 CO_PARTITIONED: Final = ("events", "deliveries", "delays")
@@ -101,4 +104,4 @@ def installation(channels: tuple[str, ...]) -> list[Topic]:
     """Every topic of an installation with these channels."""
     per_lane = [topic for lane in LANES for topic in (messages(lane), events(lane), delays(lane))]
     per_channel = [deliveries(channel, lane) for channel in channels for lane in LANES]
-    return [*per_lane, *per_channel, REQUESTS, OUTCOMES, DEAD, *CONFIG.values(), RECIPIENTS, BACKLOG]
+    return [*per_lane, *per_channel, REQUESTS, OUTCOMES, DEAD, *CONFIG.values(), HOLDS, RECIPIENTS, ACCOUNTS, BACKLOG]

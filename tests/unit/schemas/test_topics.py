@@ -49,7 +49,7 @@ def test_an_unknown_lane_is_refused(family: Any) -> None:
 
 def test_an_installation_has_every_topic_once() -> None:
     """Per lane, per channel and lane, and the single ones; names are unique."""
-    assert len(INSTALLED) == len(BY_NAME) == 3 * 3 + 2 * 3 + 3 + 4 + 2
+    assert len(INSTALLED) == len(BY_NAME) == 3 * 3 + 2 * 3 + 3 + 4 + 4
     assert {f"deliveries.{channel}.{lane}" for channel in ("sms", "webhook") for lane in LANES} <= set(BY_NAME)
 
 
@@ -68,7 +68,9 @@ def test_the_names_and_retentions_of_the_design() -> None:
     assert {name for name in days if not days[name]} == {
         *(f"delays.{lane}" for lane in LANES),
         *(f"config.{kind}" for kind in topics.CONFIG_KINDS),
+        "config.holds",
         "recipients",
+        "stats.accounts",
         "stats.backlog",
     }
 
