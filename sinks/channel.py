@@ -9,7 +9,7 @@ import asyncio
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Generic, Protocol, TypeVar
@@ -128,6 +128,15 @@ class Channel(ABC, Generic[S]):
         self.settings: Final = settings
         self.codebook: Final = codebook
         self._calls = calls
+
+    @classmethod
+    def template_problem(cls, settings: Mapping[str, str], code: str, parameters: Collection[str]) -> str:
+        """Why an account with these settings cannot send a template of ours; empty when it can.
+
+        `code` is the template's code, `parameters` the variables that our template fills.
+        """
+        del settings, code, parameters
+        return ""
 
     @abstractmethod
     def build_request(self, delivery: Delivery, content: Content, stamp: Stamp) -> Request:

@@ -15,8 +15,9 @@ from infra.simulators.exchange import Action, Call, Letter, Provider, Refusal, R
 from infra.simulators.inbox import REFUSED, REPEATED, TAKEN, Entry, Inbox, Journal
 from infra.simulators.script import Script, Scripts
 from infra.simulators.standard import Standard
+from infra.simulators.tencent import Tencent
 
-PROVIDERS: Final[Mapping[str, Callable[[], Provider]]] = {"aliyun": Aliyun, "webhook": Standard}
+PROVIDERS: Final[Mapping[str, Callable[[], Provider]]] = {"aliyun": Aliyun, "tencent": Tencent, "webhook": Standard}
 """Providers by the first part of their path."""
 SECOND_MS: Final = 1_000
 REFUSING: Final = frozenset({"code", "throttle", "ceiling"})

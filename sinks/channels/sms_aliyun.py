@@ -8,7 +8,6 @@ QuerySendDetails find it again. Source: help.aliyun.com 419273 (SendSms), 271219
 import hashlib
 import hmac
 import json
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Final
@@ -17,6 +16,7 @@ from urllib.parse import quote, urlsplit
 from msgspec import Struct
 from pydantic import Field, SecretStr
 
+from infra.receipts.echo import echo_of
 from schemas.errors import Permanent, Reason
 from schemas.records import Content, Delivery
 from schemas.statuses import Status
@@ -31,12 +31,11 @@ from sinks.channel import (
     UnknownOutcome,
     retry_after_s,
 )
+from sinks.mobile import mobile_of
 
 ACTION: Final = "SendSms"
 VERSION: Final = "2017-05-25"
 ALGORITHM: Final = "ACS3-HMAC-SHA256"
-_SEPARATORS: Final = re.compile(r"[\s()-]+")
-_MOBILE: Final = re.compile(r"(?:\+?86|0086)?(1[3-9][0-9]{9})")
 
 
 class AliyunSettings(ProviderSettings):
@@ -86,19 +85,6 @@ def signed_headers(call: SignedCall, key_id: str, secret: str, body: bytes = b""
     return {**headers, "authorization": f"{ALGORITHM} Credential={key_id},SignedHeaders={names},Signature={signature}"}
 
 
-def mobile_of(address: str) -> str:
-    """A mainland mobile number as the vendor wants it, 11 digits; raises Permanent(recipient_invalid)."""
-    match = _MOBILE.fullmatch(_SEPARATORS.sub("", address))
-    if match is None:
-        raise Permanent(Reason.RECIPIENT_INVALID, "not a mainland mobile number")
-    return match[1]
-
-
-def out_id(delivery: Delivery) -> str:
-    """Names our attempt in receipts: message id, attempt, replay and provider key; 67 characters and a few digits."""
-    return f"{delivery.message_id.hex()}.{delivery.attempt}.{delivery.replay_id}.{delivery.provider_key.hex()}"
-
-
 class SmsAliyun(Channel[AliyunSettings]):
     """One account at Aliyun."""
 
@@ -123,7 +109,7 @@ class SmsAliyun(Channel[AliyunSettings]):
             "SignName": content.signature,
             "TemplateCode": content.template_code,
             "TemplateParam": json.dumps(content.parameters, ensure_ascii=False, sort_keys=True, separators=(",", ":")),
-            "OutId": out_id(delivery),
+            "OutId": echo_of(delivery),
         }
         at = datetime.fromtimestamp(stamp.now_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         call = SignedCall(self.settings.base_url, ACTION, VERSION, at, stamp.nonce, parameters)

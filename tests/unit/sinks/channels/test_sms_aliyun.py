@@ -6,11 +6,12 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from msgspec import structs
 
+from infra.receipts.echo import echo_of
 from schemas.errors import MedpostError, Permanent, Reason, Transient
 from schemas.records import Content
 from schemas.statuses import Status
 from sinks.channel import Accepted, Answer, Request, Stamp, UnknownOutcome
-from sinks.channels.sms_aliyun import SignedCall, SmsAliyun, mobile_of, out_id, signed_headers
+from sinks.channels.sms_aliyun import SignedCall, SmsAliyun, signed_headers
 from tests.channel_samples import ACCEPTED_AT, ChannelSample, channel_of, delivery
 
 SAMPLE = ChannelSample(
@@ -105,34 +106,8 @@ def test_puts_everything_into_the_query() -> None:
     assert (request.method, request.body) == ("POST", b"")
     assert asked["PhoneNumbers"] == "13800130000"
     assert json.loads(asked["TemplateParam"]) == SAMPLE.content.parameters
-    assert asked["OutId"] == out_id(delivery()) == request.idempotency_key
+    assert asked["OutId"] == echo_of(delivery()) == request.idempotency_key
     assert request.headers["x-acs-date"] == "2026-01-02T03:04:05Z"
-
-
-def test_names_the_attempt_within_the_vendors_limit() -> None:
-    """OutId tells message, attempt, replay and provider key apart, in fewer than 256 characters."""
-    longest = out_id(delivery(attempt=2**31 - 1, replay_id=2**63 - 1))
-    assert len(longest) <= channel().codebook.limits["out_id_chars"]
-    assert (
-        len({out_id(delivery()), out_id(delivery(2)), out_id(delivery(attempt=2)), out_id(delivery(replay_id=1))}) == 4
-    )
-
-
-@pytest.mark.parametrize("address", ["13800130000", "+8613800130000", "86 138-0013-0000", "008613800130000"])
-def test_takes_every_way_to_write_a_mobile(address: str) -> None:
-    """The vendor gets the 11 digits."""
-    assert mobile_of(address) == "13800130000"
-
-
-@pytest.mark.parametrize(
-    "address", ["", "12345", "+14155550100", "1380013000", "138001300000", "13800130000,13800130001"]
-)
-def test_refuses_what_is_no_mainland_mobile(address: str) -> None:
-    """A wrong number ends the attempt as the recipient's fault, and is not told on."""
-    with pytest.raises(Permanent) as caught:
-        mobile_of(address)
-    assert caught.value.reason is Reason.RECIPIENT_INVALID
-    assert not address or address not in str(caught.value)
 
 
 @pytest.mark.parametrize("missing", ["template_code", "signature"])
