@@ -8,7 +8,7 @@ Objects that the files do not name stay, unless deleting was asked for: then tho
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -106,7 +106,7 @@ def opened(record: Any, keyring: Keyring) -> Any:
             ]
             return structs.replace(record, keys=keys)
         case ChannelConfig():
-            return structs.replace(record, secrets=plain(record.secrets, secrets_place(record.channel)))
+            return _with_secrets(record, plain)
         case _:
             return record
 
@@ -121,10 +121,17 @@ def sealed(record: Object, keyring: Keyring) -> Object:
                 for key in record.keys
             ]
             return structs.replace(record, keys=keys)
-        case ChannelConfig() if record.secrets:
-            return structs.replace(record, secrets=seal(record.secrets, secrets_place(record.channel)))
+        case ChannelConfig():
+            return _with_secrets(record, lambda secrets, place: seal(secrets, place) if secrets else b"")
         case _:
             return record
+
+
+def _with_secrets(config: ChannelConfig, change: Callable[[bytes, bytes], bytes]) -> ChannelConfig:
+    """The channel with every provider's secrets sealed, or opened."""
+    place = secrets_place(config.channel)
+    others = [structs.replace(other, secrets=change(other.secrets, place)) for other in config.others]
+    return structs.replace(config, secrets=change(config.secrets, place), others=others)
 
 
 def changes(current: Current, wanted: Wanted, keyring: Keyring, *, deletes: bool = False) -> list[Change]:
@@ -151,7 +158,7 @@ def _of_kind(held: Current | Wanted, kind: str) -> Mapping[str, Any]:
 
 
 _HIDDEN: Final = ("sealed", "secrets", "addresses", "identities")
-_NAMES: Final = ("channel", "key_id", "name", "id_type")
+_NAMES: Final = ("channel", "key_id", "name", "id_type", "provider")
 
 
 def _differences(before: Struct, after: Struct) -> Iterator[tuple[str, str, str]]:

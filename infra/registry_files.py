@@ -4,7 +4,6 @@ The only door to yaml. Called by `medpost registry apply` and `diff`. All proble
 with file, line and what to do; nothing is handed on while there is one. It writes nothing, and asks no broker.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, cast
@@ -82,8 +81,7 @@ def _wanted(entries: Sequence[Entry]) -> Wanted:
             case TypeForm() as form:
                 wanted.types[form.id] = form.record()
             case ChannelForm() as form:
-                secrets = json.dumps(form.secrets, sort_keys=True).encode() if form.secrets else b""
-                wanted.channels[form.id] = form.record(secrets)
+                wanted.channels[form.id] = form.record()
             case RecipientForm() as form:
                 wanted.recipients[form.id] = form.record()
     return wanted

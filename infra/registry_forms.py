@@ -5,6 +5,7 @@ their unit as text (`30s`), so that a wrong unit cannot pass for a number. What 
 is checked in `infra.registry_rules`.
 """
 
+import json
 import os
 import re
 from typing import Annotated, Any, Final, Literal
@@ -203,22 +204,49 @@ class TypeForm(Form):
         )
 
 
-class ChannelForm(Form):
-    """A way out."""
+class ProviderForm(Form):
+    """One provider's account: where it is, how fast it may be called, how much of the channel's messages it gets."""
 
-    id: ChannelName
     provider: Annotated[Text, StringConstraints(pattern=r"^[a-z0-9]{1,32}$")]
     status: Status = "enabled"
+    weight: Annotated[float, Field(ge=0, le=1_000, strict=True, allow_inf_nan=False)] = 1.0
     base_url: Annotated[Text, StringConstraints(pattern=r"^(https?://\S+|simulators:/\S*)$")]
     rate_per_s: Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False, strict=True)]
     max_in_flight: Annotated[int, Field(ge=1, le=10_000, strict=True)]
+    per_day: Annotated[int, Field(ge=0, le=1_000_000_000, strict=True)] = 0
     timeout: Annotated[Duration, Field(le=60_000)]
     settings: dict[Text, Text] = {}
     secrets: dict[Text, Text] = {}
-    success_levels: Annotated[list[Level], Field(min_length=1)]
 
-    def record(self, secrets: bytes) -> records.ChannelConfig:
-        """The record; `secrets` is the JSON map in clear, sealed when it is written."""
+    def sealable(self) -> bytes:
+        """The secrets as a JSON map in clear, sealed when they are written; empty without any."""
+        return json.dumps(self.secrets, sort_keys=True).encode() if self.secrets else b""
+
+    def account(self) -> records.ProviderAccount:
+        """The record of a further provider."""
+        return records.ProviderAccount(
+            provider=self.provider,
+            status=self.status,
+            weight=self.weight,
+            base_url=self.base_url,
+            rate_per_s=self.rate_per_s,
+            max_in_flight=self.max_in_flight,
+            per_day=self.per_day,
+            timeout_ms=self.timeout,
+            settings=dict(self.settings),
+            secrets=self.sealable(),
+        )
+
+
+class ChannelForm(ProviderForm):
+    """A way out: its first provider, and others that share its messages or stand by."""
+
+    id: ChannelName
+    success_levels: Annotated[list[Level], Field(min_length=1)]
+    others: list[ProviderForm] = []
+
+    def record(self) -> records.ChannelConfig:
+        """The record, its secrets in clear: they are sealed when it is written."""
         return records.ChannelConfig(
             channel=self.id,
             provider=self.provider,
@@ -228,9 +256,20 @@ class ChannelForm(Form):
             max_in_flight=self.max_in_flight,
             timeout_ms=self.timeout,
             settings=dict(self.settings),
-            secrets=secrets,
+            secrets=self.sealable(),
             success_levels=list(self.success_levels),
+            weight=self.weight,
+            per_day=self.per_day,
+            others=[other.account() for other in self.others],
         )
+
+    def alone(self) -> "list[ChannelForm]":
+        """The channel as if each of its providers were the only one, the first one first."""
+        mine = set(ProviderForm.model_fields)
+        return [
+            self.model_copy(update={**{name: getattr(one, name) for name in mine}, "others": []})
+            for one in (self, *self.others)
+        ]
 
 
 class AddressForm(Form):

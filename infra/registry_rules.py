@@ -10,9 +10,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from infra.registry_forms import AppForm, ChannelForm, RecipientForm, TypeChannelForm, TypeForm
+from infra.registry_forms import AppForm, ChannelForm, RecipientForm, TemplateForm, TypeChannelForm, TypeForm
 from infra.registry_problems import Entry, Problem
-from infra.snapshot import Snapshot
+from infra.snapshot import Snapshot, accounts_of
 from schemas.errors import Permanent
 from schemas.statuses import LEVELS
 
@@ -20,16 +20,26 @@ FREE_TEXT: Final = frozenset({"content", "content_url"})
 """Variables that a type with free text has besides its parameters."""
 
 
+class Account(Struct, frozen=True):
+    """A provider of a channel, and its settings without secrets."""
+
+    provider: str
+    settings: Mapping[str, str]
+
+
 class Checks(Struct, frozen=True):
     """Questions to the pillars; None: not asked.
 
     `variables_in(text)` are the names that a template asks for; `levels_of(channel, provider)` what a provider can
-    prove; `settings_of(form)` checks a channel's settings. Each raises Permanent saying what is wrong.
+    prove; `settings_of(form)` checks the settings of a channel with one provider. Each raises Permanent saying what is
+    wrong, with the setting's name as `setting` where it is one's. `template_of(channel, account, template)` says why a
+    provider cannot send a template, or nothing.
     """
 
     variables_in: Callable[[str], Collection[str]] | None = None
     levels_of: Callable[[str, str], Collection[str]] | None = None
     settings_of: Callable[[ChannelForm], None] | None = None
+    template_of: Callable[[str, Account, TemplateForm], str] | None = None
 
 
 NO_CHECKS: Final = Checks()
@@ -41,6 +51,7 @@ class Known(Struct, frozen=True):
     types: Collection[str]
     channels: Collection[str]
     levels: Mapping[str, Collection[str]]
+    accounts: Mapping[str, Sequence[Account]]
 
 
 def problems_among(
@@ -68,7 +79,21 @@ def _known(entries: Sequence[Entry], broken: Collection[tuple[str, str]], snapsh
     levels.update({entry.id: entry.form.success_levels for entry in entries if isinstance(entry.form, ChannelForm)})
     named = [(entry.kind, entry.id) for entry in entries] + list(broken)
     types = {*snapshot.types, *(object_id for kind, object_id in named if kind == "types")}
-    return Known(types, levels.keys(), levels)
+    return Known(types, levels.keys(), levels, _accounts(entries, snapshot))
+
+
+def _accounts(entries: Sequence[Entry], snapshot: Snapshot) -> dict[str, list[Account]]:
+    """The providers of every channel: the files', else the registry's."""
+    held = {
+        name: [Account(one.provider, one.settings) for one in accounts_of(config)]
+        for name, config in snapshot.channels.items()
+    }
+    asked = {
+        entry.id: [Account(one.provider, one.settings) for one in (entry.form, *entry.form.others)]
+        for entry in entries
+        if isinstance(entry.form, ChannelForm)
+    }
+    return held | asked
 
 
 def _doubles(entries: Sequence[Entry]) -> Iterator[Problem]:
@@ -113,6 +138,7 @@ def _type(entry: Entry, form: TypeForm, known: Known, checks: Checks) -> Iterato
     variables = {parameter.name for parameter in form.parameters} | (FREE_TEXT if form.free_text else frozenset())
     for index, channel in enumerate(form.channels):
         yield from _type_channel(entry, (index, channel), form.expires, known)
+        yield from _vendor_templates(entry, (index, channel), known, checks)
         if checks.variables_in is not None:
             yield from _templates(entry, (index, channel), variables, checks.variables_in)
 
@@ -147,13 +173,33 @@ def _templates(
             yield entry.problem(f"模板变量 {name} 没有对应参数 → 在 parameters 中声明它，或改正名称", *path)
 
 
+def _vendor_templates(entry: Entry, at: tuple[int, TypeChannelForm], known: Known, checks: Checks) -> Iterator[Problem]:
+    """What a provider renders itself, every provider of the channel must have."""
+    index, channel = at
+    if checks.template_of is None or channel.template is None or not channel.template.template_code:
+        return
+    for account in known.accounts.get(channel.channel, ()):
+        why = checks.template_of(channel.channel, account, channel.template)
+        if why:
+            text = f"服务商 {account.provider} 发不了该模板：{why} → 在渠道 {channel.channel} 的 settings 中补上"
+            yield entry.problem(text, "channels", index, "template", "template_code")
+
+
 def _channel(entry: Entry, form: ChannelForm, checks: Checks) -> Iterator[Problem]:
+    for name in _repeated([one.provider for one in (form, *form.others)]):
+        yield entry.problem(f"服务商 {name} 重复 → 一个渠道内每个服务商一项", "others")
+    for index, alone in enumerate(form.alone()):
+        yield from _provider(entry, alone, checks, ("others", index - 1) if index else ())
+
+
+def _provider(entry: Entry, form: ChannelForm, checks: Checks, at: tuple[str | int, ...]) -> Iterator[Problem]:
+    """One provider of a channel, which stands at that path below the channel."""
     if checks.levels_of is None:
         return
     try:
         provable = checks.levels_of(form.id, form.provider)
     except Permanent as problem:
-        yield entry.problem(f"没有这样的服务商：{problem.detail}", "provider")
+        yield entry.problem(f"没有这样的服务商：{problem.detail}", *at, "provider")
         return
     for index, level in enumerate(form.success_levels):
         if level not in provable:
@@ -163,7 +209,7 @@ def _channel(entry: Entry, form: ChannelForm, checks: Checks) -> Iterator[Proble
         if checks.settings_of is not None:
             checks.settings_of(form)
     except Permanent as problem:
-        yield entry.problem(f"设置有误：{problem.detail}", "settings")
+        yield entry.problem(f"设置有误：{problem.detail}", *at, "settings", getattr(problem, "setting", ""))
 
 
 def _recipient(entry: Entry, form: RecipientForm, known: Known) -> Iterator[Problem]:

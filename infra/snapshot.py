@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from msgspec import Struct, field, structs
 
 from infra.crypto import Keyring
-from schemas.configuration import AppConfig, ChannelConfig, MessageType
+from schemas.configuration import ENABLED, AppConfig, ChannelConfig, MessageType
 
 T = TypeVar("T")
 SIMULATORS: Final = "simulators:"
@@ -59,12 +59,42 @@ def open_channel_secrets(keyring: Keyring, config: ChannelConfig) -> dict[str, s
     return {str(name): str(value) for name, value in json.loads(opened).items()}
 
 
+def accounts_of(config: ChannelConfig) -> tuple[ChannelConfig, ...]:
+    """Every provider of a channel as if it were the only one, the first one first; `secrets` stay sealed."""
+    alone = structs.replace(config, others=[])
+    return (
+        alone,
+        *(
+            structs.replace(
+                alone,
+                provider=other.provider,
+                status=other.status if config.status == ENABLED else config.status,
+                base_url=other.base_url,
+                rate_per_s=other.rate_per_s,
+                max_in_flight=other.max_in_flight,
+                timeout_ms=other.timeout_ms,
+                settings=other.settings,
+                secrets=other.secrets,
+                weight=other.weight,
+                per_day=other.per_day,
+            )
+            for other in config.others
+        ),
+    )
+
+
 def resolved(config: ChannelConfig, simulators_url: str) -> ChannelConfig:
     """The channel with `simulators:/path` replaced by their address; as it is where that is not known, or not meant."""
-    if not config.base_url.startswith(SIMULATORS) or not simulators_url:
+    if not simulators_url:
         return config
-    path = config.base_url.removeprefix(SIMULATORS).lstrip("/")
-    return structs.replace(config, base_url=f"{simulators_url.rstrip('/')}/{path}")
+    others = [structs.replace(other, base_url=_resolved_url(other.base_url, simulators_url)) for other in config.others]
+    return structs.replace(config, base_url=_resolved_url(config.base_url, simulators_url), others=others)
+
+
+def _resolved_url(base_url: str, simulators_url: str) -> str:
+    if not base_url.startswith(SIMULATORS):
+        return base_url
+    return f"{simulators_url.rstrip('/')}/{base_url.removeprefix(SIMULATORS).lstrip('/')}"
 
 
 def resolve_simulators(snapshot: Snapshot, simulators_url: str) -> Snapshot:

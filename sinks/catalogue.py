@@ -71,14 +71,17 @@ class Catalogue:
         try:
             return entry.kind.settings_type.model_validate(given)
         except ValidationError as problem:
-            raise Permanent(Reason.CONFIG_MISSING, _complaint(config, problem)) from None
+            raise BadSettingError(config, problem) from None
 
 
-def _complaint(config: ChannelConfig, problem: ValidationError) -> str:
-    """One line that names the setting and never shows its value."""
-    first = problem.errors(include_input=False, include_url=False)[0]
-    name = ".".join(str(part) for part in first["loc"])
-    return f"channel {config.channel} ({config.provider}): setting {name}: {first['msg']}"
+class BadSettingError(Permanent):
+    """A setting that is wrong, by its name; never shows its value."""
+
+    def __init__(self, config: ChannelConfig, problem: ValidationError) -> None:
+        first = problem.errors(include_input=False, include_url=False)[0]
+        self.setting = ".".join(str(part) for part in first["loc"])
+        where = f"channel {config.channel} ({config.provider})"
+        super().__init__(Reason.CONFIG_MISSING, f"{where}: setting {self.setting}: {first['msg']}")
 
 
 def channel_class(module: ModuleType) -> type[Channel[Any]]:

@@ -21,11 +21,12 @@ from infra.clock import SystemClock
 from infra.crypto import load_keyring
 from infra.registry_changes import ADDED, CHANGED, Change, Current, Writer, changes, read_current
 from infra.registry_files import Wanted, load
-from infra.registry_forms import ChannelForm
+from infra.registry_forms import ChannelForm, TemplateForm
 from infra.registry_problems import BadFilesError
-from infra.registry_rules import Checks
+from infra.registry_rules import Account, Checks
 from infra.settings import Settings
-from infra.snapshot import resolved
+from infra.snapshot import accounts_of, resolved
+from schemas.errors import Permanent
 from sinks import catalogue
 from streams.render import variables_in
 
@@ -56,9 +57,16 @@ def checks(simulators_url: str) -> Checks:
         return known.find(channel, provider).capability.levels
 
     def settings_of(form: ChannelForm) -> None:
-        known.check(resolved(form.record(b""), simulators_url or ANYWHERE), form.secrets)
+        known.check(resolved(form.record(), simulators_url or ANYWHERE), form.secrets)
 
-    return Checks(variables_in, levels_of, settings_of)
+    def template_of(channel: str, account: Account, template: TemplateForm) -> str:
+        try:
+            kind = known.find(channel, account.provider).kind
+            return kind.template_problem(account.settings, template.template_code, template.parameters)
+        except (Permanent, ValueError):
+            return ""  # told where the provider itself stands
+
+    return Checks(variables_in, levels_of, settings_of, template_of)
 
 
 def wanted_from(place: Path, current: Current, settings: Settings) -> Wanted:
@@ -185,9 +193,11 @@ def _rows(current: Current) -> list[dict[str, object]]:
             "id": config.channel,
             "name": config.provider,
             "status": config.status,
-            "policy": f"{config.rate_per_s:g}/s · {config.base_url}",
+            "policy": (f"权重 {config.weight:g} · " if channel.others else "")
+            + f"{config.rate_per_s:g}/s · {config.base_url}",
         }
-        for config in snapshot.channels.values()
+        for channel in snapshot.channels.values()
+        for config in accounts_of(channel)
     ]
     return [*rows, {"kind": "收件人", "id": f"共 {len(current.recipients)} 人", "name": "", "status": "", "policy": ""}]
 

@@ -16,6 +16,7 @@ from schemas.configuration import (
     ChannelConfig,
     Identity,
     MessageType,
+    ProviderAccount,
     Recipient,
     Template,
     TypeChannel,
@@ -56,6 +57,15 @@ def test_sealing_hides_and_opening_brings_back(keyring: Keyring) -> None:
         assert b"secret-one" not in msgspec.msgpack.encode(hidden)
         assert b"hidden" not in msgspec.msgpack.encode(hidden)
         assert opened(hidden, keyring) == record
+
+
+def test_every_providers_secrets_are_sealed(keyring: Keyring) -> None:
+    """Those of the others like the first one's, and all come back."""
+    other = ProviderAccount("tencent", secrets=b'{"key": "hidden-two"}')
+    config = msgspec.structs.replace(CHANNEL, others=[other, ProviderAccount("third")])
+    written = sealed(config, keyring)
+    assert b"hidden" not in msgspec.msgpack.encode(written)
+    assert opened(written, keyring) == config
 
 
 def test_secrets_sealed_with_lost_keys_count_as_changed(keyring: Keyring) -> None:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from infra.registry_forms import FORMS
+from infra.registry_forms import FORMS, ChannelForm, TemplateForm
 from infra.registry_problems import Entry
-from infra.registry_rules import NO_CHECKS, Checks, problems_among
+from infra.registry_rules import NO_CHECKS, Account, Checks, problems_among
 from infra.snapshot import EMPTY, Snapshot
-from schemas.configuration import ChannelConfig
+from schemas.configuration import ChannelConfig, ProviderAccount
 from schemas.errors import Permanent, Reason
 
 CHANNEL = {
@@ -75,3 +75,57 @@ def test_a_provider_that_does_not_exist_is_told_once() -> None:
         raise AssertionError("asked")
 
     assert told(entry("channels", **CHANNEL), checks=Checks(None, refuse, never)) == ["没有这样的服务商：no provider"]
+
+
+OTHER = {"provider": "tencent", "base_url": "simulators:/y", "rate_per_s": 1.0, "max_in_flight": 1, "timeout": "5s"}
+
+
+def levels(_channel: str, _provider: str) -> list[str]:
+    """Every provider proves as much."""
+    return ["accepted"]
+
+
+def test_a_channels_providers_are_told_apart_by_name() -> None:
+    """The same one twice could not be told apart in events."""
+    twice = entry("channels", **{**CHANNEL, "others": [OTHER, OTHER]})
+    assert told(twice) == ["服务商 tencent 重复 → 一个渠道内每个服务商一项"]
+    assert told(entry("channels", **{**CHANNEL, "others": [OTHER]})) == []
+
+
+def test_every_provider_is_checked_like_the_first() -> None:
+    """Each with its own settings, and the problem stands where that provider does."""
+    asked: list[tuple[str, dict[str, str]]] = []
+
+    class BadSettingError(Permanent):
+        setting = "colour"
+
+    def settings_of(form: ChannelForm) -> None:
+        asked.append((form.provider, form.settings))
+        if form.provider == "tencent":
+            raise BadSettingError(Reason.CONFIG_MISSING, "wrong")
+
+    lines = {(): 1, ("channels", 0, "others", 0): 9, ("channels", 0, "others", 0, "settings", "colour"): 12}
+    form = FORMS["channels"].model_validate({**CHANNEL, "others": [{**OTHER, "settings": {"colour": "red"}}]})
+    one = Entry("channels", form, "x.yaml", lines, ("channels", 0))
+    (problem,) = problems_among([one], (), EMPTY, Checks(None, levels, settings_of))
+    assert (problem.line, problem.text) == (12, "设置有误：wrong")
+    assert asked == [("aliyun", {}), ("tencent", {"colour": "red"})]
+
+
+def test_a_template_must_be_one_that_every_provider_can_send() -> None:
+    """Asked of the files' channel, else of the registry's; texts that we render ourselves need no vendor's leave."""
+    template = {"version": 1, "text": "x", "template_code": "SMS_1"}
+    coded = entry("types", **{**TYPE, "channels": [{**TYPE["channels"][0], "template": template}]})  # type: ignore[index]  # a list of dicts
+
+    def template_of(channel: str, account: Account, template: TemplateForm) -> str:
+        has_it = account.settings.get("template.SMS_1") == "1()"
+        return "" if account.provider == "aliyun" or has_it else f"{channel} lacks {template.template_code}"
+
+    asked = Checks(template_of=template_of)
+    second = ProviderAccount("tencent", settings={})
+    held = Snapshot(1, channels={"sms": ChannelConfig("sms", "aliyun", success_levels=["accepted"], others=[second])})
+    wanted = ["服务商 tencent 发不了该模板：sms lacks SMS_1 → 在渠道 sms 的 settings 中补上"]
+    assert told(coded, known=held, checks=asked) == wanted
+    mended = entry("channels", **{**CHANNEL, "others": [{**OTHER, "settings": {"template.SMS_1": "1()"}}]})
+    assert told(coded, mended, known=held, checks=asked) == []
+    assert told(entry("types", **TYPE), known=held, checks=asked) == []

@@ -1,10 +1,20 @@
 """Tests of the snapshot: it never changes, and what is sealed in it opens only where it belongs."""
 
 import pytest
+from msgspec import structs
 
 from infra.crypto import fresh_keys, parse_keyring
-from infra.snapshot import EMPTY, Snapshot, key_place, open_channel_secrets, resolve_simulators, resolved, secrets_place
-from schemas.configuration import ChannelConfig
+from infra.snapshot import (
+    EMPTY,
+    Snapshot,
+    accounts_of,
+    key_place,
+    open_channel_secrets,
+    resolve_simulators,
+    resolved,
+    secrets_place,
+)
+from schemas.configuration import DISABLED, ChannelConfig, ProviderAccount
 from schemas.errors import Permanent
 
 
@@ -30,6 +40,21 @@ def test_a_real_address_is_left_alone() -> None:
     ours = ChannelConfig(base_url="simulators:/aliyun/")
     assert resolved(ours, "") == ours
     assert resolve_simulators(EMPTY, "http://sim:1").channels == {}
+
+
+def test_every_provider_of_a_channel_stands_for_itself() -> None:
+    """With the channel's levels and its own everything else; a channel that is off turns off all."""
+    other = ProviderAccount(
+        "tencent", weight=0.3, base_url="simulators:/t", rate_per_s=5, settings={"a": "b"}, per_day=9
+    )
+    config = ChannelConfig("sms", "aliyun", base_url="simulators:/a", success_levels=["accepted"], others=[other])
+    first, second = accounts_of(resolved(config, "http://sim:1/"))
+    assert (first.provider, first.base_url, first.others) == ("aliyun", "http://sim:1/a", [])
+    assert (second.channel, second.provider, second.base_url) == ("sms", "tencent", "http://sim:1/t")
+    assert (second.weight, second.rate_per_s, second.per_day, second.settings) == (0.3, 5, 9, {"a": "b"})
+    assert second.success_levels == ["accepted"]
+    off = structs.replace(config, status=DISABLED)
+    assert [one.status for one in accounts_of(off)] == [DISABLED, DISABLED]
 
 
 def test_channel_secrets_open_with_the_registry_ring_only_where_they_were_sealed() -> None:
