@@ -9,6 +9,7 @@ from schemas.errors import MedpostError, Reason, Transient
 from schemas.records import Delivery, Event
 from schemas.statuses import Stage, Status
 from sinks.channel import Accepted, UnknownOutcome
+from sinks.hints import Hint, by_reason, unmapped
 
 
 class Scribe(Struct, frozen=True):
@@ -16,6 +17,7 @@ class Scribe(Struct, frozen=True):
 
     worker: str
     provider: str = ""
+    costs_money: bool = False
 
     def sending(self, delivery: Delivery, now_ms: int) -> Event:
         """The claim: from here on the provider may have been called."""
@@ -25,9 +27,9 @@ class Scribe(Struct, frozen=True):
         """No call was made, and none will be for this attempt."""
         return self._event(delivery, Stage.DROPPED, now_ms, reason=reason)
 
-    def deferred(self, delivery: Delivery, now_ms: int, reason: Reason, until_ms: int) -> Event:
-        """No call was made; another attempt may be made from `until_ms` on."""
-        return self._event(delivery, Stage.DEFERRED, now_ms, reason=reason, until=until_ms)
+    def deferred(self, delivery: Delivery, now_ms: int, reason: Reason, until_ms: int, scope: str = "") -> Event:
+        """No call was made; another attempt may be made from `until_ms` on. `scope` is what stands in the way."""
+        return self._event(delivery, Stage.DEFERRED, now_ms, reason=reason, until=until_ms, scope=scope)
 
     def unknown(self, delivery: Delivery, now_ms: int, how: str = "") -> Event:
         """The provider may or may not have taken it; `how` the call ended, as a word."""
@@ -50,6 +52,7 @@ class Scribe(Struct, frozen=True):
         if isinstance(problem, UnknownOutcome):
             return self.unknown(delivery, now_ms, code)
         wait_s = problem.retry_after_s if isinstance(problem, Transient) else None
+        hint = self._hint_of(problem)
         return self._event(
             delivery,
             Stage.OUTCOME,
@@ -59,7 +62,15 @@ class Scribe(Struct, frozen=True):
             provider_code=code,
             detail=problem.detail,
             until=0 if wait_s is None else now_ms + round(wait_s * 1000),
+            retry=hint.retry,
+            scope=hint.scope,
         )
+
+    def _hint_of(self, problem: MedpostError) -> Hint:
+        if problem.reason is Reason.UNMAPPED:
+            return unmapped(costs_money=self.costs_money)
+        found = getattr(problem, "hint", None)
+        return found if isinstance(found, Hint) else by_reason(problem.reason)
 
     def _event(self, delivery: Delivery, stage: Stage, now_ms: int, status: str = "", **told: str | int) -> Event:
         asked_at = max(delivery.accepted_at, delivery.send_at)

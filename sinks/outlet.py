@@ -20,6 +20,7 @@ from schemas.configuration import ENABLED, ChannelConfig
 from schemas.errors import Permanent, UnavailableError
 from schemas.records import Delivery
 from schemas.statuses import Lane
+from sinks.account import Account
 from sinks.catalogue import Catalogue
 from sinks.channel import Accepted, Caller, Channel
 from sinks.limits import Limiter
@@ -48,7 +49,7 @@ class Outlet(Struct, frozen=True, eq=False):
     config: ChannelConfig
     channel: Channel[Any]
     caller: Caller
-    limiter: Limiter
+    account: Account
     ring: Ring
 
     async def send(self, delivery: Delivery) -> Accepted:
@@ -97,7 +98,7 @@ class Outlets:
         """This process owns that fraction of the lane's partitions."""
         self._fraction = fraction
         if self._outlet is not None and fraction > 0:
-            self._outlet.limiter.resize(fraction)
+            self._outlet.account.limiter.resize(fraction)
 
     def _replace(self, config: ChannelConfig | None) -> None:
         if self._outlet is not None:
@@ -123,10 +124,11 @@ class Outlets:
         limiter = Limiter(rate_per_s, max_in_flight, self._lane, self._clock)
         caller = Caller(config.timeout_ms or TIMEOUT_MS, max_in_flight, self._clock)
         channel = self._catalogue.build(config, self._source.channel_secrets(config), caller)
-        return Outlet(config, channel, caller, limiter, self._ring)
+        account = Account(config.channel, config.provider, limiter, self._clock)
+        return Outlet(config, channel, caller, account, self._ring)
 
 
 async def _close_when_idle(outlet: Outlet) -> None:
-    while outlet.limiter.in_flight:  # noqa: ASYNC110 - nobody waits for this, and it may take its time
+    while outlet.account.in_flight:  # noqa: ASYNC110 - nobody waits for this, and it may take its time
         await asyncio.sleep(LINGER_S)
     await outlet.caller.close()

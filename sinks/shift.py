@@ -17,6 +17,7 @@ from infra.worker import Chunk
 from schemas.codec import EVENT
 from schemas.errors import MedpostError, Reason, UnavailableError
 from schemas.records import Delivery, Event
+from sinks.account import Pass, Standing
 from sinks.answers import Scribe
 from sinks.channel import UnknownOutcome
 from sinks.claim import Memory, Verdict, attempt_of, is_too_late, last_call_ms
@@ -81,15 +82,28 @@ class Shift:
             waiting = [*self._answer_at_once(waiting, is_open=outlet is not None)]
             if outlet is None or not waiting:
                 return True
-            until_ms = min(map(last_call_ms, waiting))
-            permits = await outlet.limiter.admit(len(waiting), until_ms, lambda: self._chunk.is_stale)
+            until_ms, now_ms = min(map(last_call_ms, waiting)), self._post.clock.now_ms()
+            standing = outlet.account.may_call(now_ms, until_ms - now_ms)
+            if standing.is_closed:
+                self._defer(waiting, standing)
+                return True
+            given = await outlet.account.admit(len(waiting), until_ms, lambda: self._chunk.is_stale)
             is_ours = await self._may_begin()
-            waiting, claimed = self._claim(waiting, permits if is_ours else 0)
-            for _ in range(permits - len(claimed)):
-                outlet.limiter.give_back()
+            waiting, claimed = self._claim(waiting, given.count if is_ours else 0)
+            for _ in range(given.count - len(claimed)):
+                outlet.account.give_back(given)
             if claimed:
-                self._begin(self._carry(outlet, claimed))
+                self._begin(self._carry(outlet, given, claimed))
         return True
+
+    def _defer(self, waiting: Sequence[Delivery], standing: Standing) -> None:
+        """Answer that the account is closed until a moment: nothing is claimed, and nobody waits here."""
+        scribe, now_ms = Scribe(self._post.worker, self._outlets.provider), self._post.clock.now_ms()
+        reason = standing.reason or Reason.TRANSIENT
+        answers = [(one, scribe.deferred(one, now_ms, reason, standing.until_ms, "account")) for one in waiting]
+        for one, _ in answers:
+            self._memory.hold(attempt_of(one), now_ms)
+        self._begin(self._publish_all(answers))
 
     async def _may_begin(self) -> bool:
         """Whether something new may be said or done: the partition is ours, and is not being taken away."""
@@ -136,18 +150,18 @@ class Shift:
                 left.append(one)
         return left, claimed
 
-    async def _carry(self, outlet: Outlet, group: Sequence[Delivery]) -> bool:
+    async def _carry(self, outlet: Outlet, given: Pass, group: Sequence[Delivery]) -> bool:
         """Put the claims into the log, and when they are there, make the calls side by side."""
         now_ms = self._post.clock.now_ms()
         scribe = Scribe(self._post.worker, outlet.config.provider)
         await self._publish([scribe.sending(one, now_ms) for one in group])
-        answered = await asyncio.gather(*(self._call(outlet, one) for one in group), return_exceptions=True)
+        answered = await asyncio.gather(*(self._call(outlet, given, one) for one in group), return_exceptions=True)
         for found in answered:
             if isinstance(found, BaseException):
                 raise found
         return all(answered)
 
-    async def _call(self, outlet: Outlet, one: Delivery) -> bool:
+    async def _call(self, outlet: Outlet, given: Pass, one: Delivery) -> bool:
         """The call of one claim; False when the partition was given up before it, and nothing was said or done."""
         try:
             if not await self._post.fence.wait_fresh(lambda: self._chunk.is_given_up):
@@ -158,14 +172,15 @@ class Shift:
                 answer = scribe.dropped(one, self._post.clock.now_ms(), Reason.TOO_LATE)
             else:
                 answer = await self._outcome(outlet, one)
+                outlet.account.told(given, answer)
         finally:
-            outlet.limiter.give_back()
+            outlet.account.give_back(given)
         await self._publish_all([(one, answer)])
         return True
 
     async def _outcome(self, outlet: Outlet, one: Delivery) -> Event:
         """Call the provider, and tell how it ended."""
-        scribe = Scribe(self._post.worker, outlet.config.provider)
+        scribe = Scribe(self._post.worker, outlet.config.provider, outlet.channel.capability.costs_money)
         try:
             accepted = await outlet.send(one)
         except MedpostError as problem:

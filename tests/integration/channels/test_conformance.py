@@ -18,7 +18,6 @@ from schemas.errors import MedpostError, Permanent, Reason, Transient
 from schemas.records import Content
 from sinks import codebook
 from sinks.channel import Accepted, Caller, Channel, Stamp, UnknownOutcome, channel_files
-from sinks.codebook import RETRYABLE
 from tests.channel_samples import ChannelSample, channel_of, delivery, sample_of
 
 NAMES = channel_files()
@@ -137,14 +136,16 @@ async def test_every_code_in_its_book_means_what_the_book_says(name: str, code: 
     """A refusal comes back as its reason, as Transient only where trying again may help."""
     async with _phone(name, tmp_path) as phone:
         await phone.script("code", code=code)
-        reason = phone.channel().codebook.reason_of(code)
+        book = phone.channel().codebook
+        reason = book.reason_of(code)
         if reason is Reason.DUPLICATE:
             assert isinstance(await phone.send(), Accepted)
             return
-        with pytest.raises(Transient if reason in RETRYABLE else Permanent) as caught:
+        with pytest.raises(Permanent if book.hint_of(code).retry == "never" else Transient) as caught:
             await phone.send()
         assert caught.value.reason is reason
         assert getattr(caught.value, "provider_code", "") == code
+        assert getattr(caught.value, "hint", None) == book.hint_of(code)
 
 
 async def test_a_code_that_nobody_knows_is_unmapped(phone: Phone) -> None:

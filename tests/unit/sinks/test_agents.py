@@ -30,4 +30,4 @@ async def test_limits_follow_the_partitions() -> None:
     resizing(desk.outlets, topic, 4)(owned)
     outlet = desk.outlets.current()
     assert outlet is not None
-    assert await outlet.limiter.admit(100, 2**60, lambda: True) == 8
+    assert await outlet.account.limiter.admit(100, 2**60, lambda: True) == 8

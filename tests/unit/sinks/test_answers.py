@@ -8,6 +8,7 @@ from schemas.statuses import Stage, Status
 from sinks.answers import Scribe
 from sinks.channel import Accepted, UnknownOutcome
 from sinks.codebook import ProviderPermanent, ProviderTransient
+from sinks.hints import Hint
 from tests.channel_samples import ACCEPTED_AT, delivery
 
 SCRIBE = Scribe("sinks.normal@host:1", "aliyun")
@@ -89,3 +90,21 @@ def test_without_a_call() -> None:
     deferred = SCRIBE.deferred(delivery(), NOW, Reason.QUOTA_EXHAUSTED, NOW + 60_000)
     assert (dropped.stage, dropped.status, dropped.reason) == ("dropped", "dropped", "too_late")
     assert (deferred.stage, deferred.reason, deferred.until) == ("deferred", "quota_exhausted", NOW + 60_000)
+
+
+@pytest.mark.parametrize(
+    ("problem", "costs_money", "retry", "scope"),
+    [
+        (ProviderPermanent(Reason.BILLING, "POOR"), True, "never", "account"),
+        (ProviderTransient(Reason.TRANSIENT, "BUSY", None, Hint("once", "message")), True, "once", "message"),
+        (ProviderPermanent(Reason.UNMAPPED, "?"), True, "never", "message"),
+        (ProviderPermanent(Reason.UNMAPPED, "?"), False, "once", "message"),
+        (Transient(Reason.TRANSIENT, "connecting"), False, "later", "channel"),
+        (Permanent(Reason.PARAM_INVALID), False, "never", "message"),
+        (UnknownOutcome("timeout"), False, "", ""),
+    ],
+)
+def test_a_refusal_advises(problem: MedpostError, costs_money: bool, retry: str, scope: str) -> None:
+    """What the book says; an unknown code may be tried once more where that costs nothing."""
+    event = Scribe("w", "aliyun", costs_money).failed(delivery(), NOW, problem)
+    assert (event.retry, event.scope) == (retry, scope)

@@ -6,7 +6,8 @@ import pytest
 
 from schemas.errors import Permanent, Reason, Transient
 from sinks.channel import channel_files
-from sinks.codebook import CODES_FOLDER, RETRYABLE, Codebook, load, parse
+from sinks.codebook import CODES_FOLDER, Codebook, load, parse
+from sinks.hints import LATER, SCOPE_OF, Hint, by_reason
 
 PAGE = """
 provider: acme
@@ -17,7 +18,9 @@ reasons:
   rate_limited: [Throttling.*]
   quota_exhausted: [Throttling.Day*]
   duplicate: [SEEN]
-  billing: [POOR]
+  billing: [POOR, "E1*"]
+retry: {once: [BUSY], later: ["E1*"]}
+scope: {recipient: [BUSY]}
 limits: {text_chars: 70}
 """
 
@@ -64,8 +67,12 @@ def test_refusals_raise_with_the_vendors_word() -> None:
     ("wrong", "complaint"),
     [
         (PAGE.replace("billing", "bankrupt"), "bankrupt"),
-        (PAGE.replace("[POOR]", "[BUSY]"), "BUSY"),
-        (PAGE.replace("[POOR]", "[OK]"), "OK"),
+        (PAGE.replace("[POOR,", "[BUSY,"), "BUSY"),
+        (PAGE.replace("[POOR,", "[OK,"), "OK"),
+        (PAGE.replace("once: [BUSY]", "twice: [BUSY]"), "twice"),
+        (PAGE.replace("once: [BUSY]", "once: [NOBODY]"), "without a reason: NOBODY"),
+        (PAGE.replace("recipient: [BUSY]", "recipient: [OK]"), "without a reason: OK"),
+        (PAGE.replace("recipient:", "everybody:"), "everybody"),
         (PAGE + "colour: red\n", "colour"),
         (PAGE.replace('accepted: [OK, "2*"]', "accepted: []"), "accepted"),
         (PAGE.replace("text_chars: 70", "text_chars: many"), "text_chars"),
@@ -95,6 +102,47 @@ def test_every_provider_has_a_page_and_every_page_a_provider() -> None:
     assert all(load(name).meanings for name in pages)
 
 
-def test_only_what_may_pass_by_itself_is_retryable() -> None:
-    """A wrong number or an empty account is never tried again."""
-    assert {Reason.TRANSIENT, Reason.RATE_LIMITED, Reason.AUTH_EXPIRED} == RETRYABLE
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [
+        ("POOR", Hint("never", "account")),
+        ("BUSY", Hint("once", "recipient")),
+        ("E17", Hint("later", "account")),
+        ("Throttling.User", Hint("later", "account")),
+        ("nobody", Hint("never", "message")),
+    ],
+)
+def test_a_code_advises_as_its_reason_unless_the_book_knows_better(code: str, hint: Hint) -> None:
+    """Also for codes that stand for many."""
+    assert book().hint_of(code) == hint
+    with pytest.raises((Permanent, Transient)) as refused:
+        book().check(code)
+    assert getattr(refused.value, "hint", None) == hint
+    assert isinstance(refused.value, Transient) == (hint.retry != "never")
+
+
+def test_only_what_may_pass_by_itself_is_tried_again() -> None:
+    """A wrong number or an empty account is not."""
+    assert {reason for reason in Reason if by_reason(reason).retry == "later"} == LATER
+    assert {
+        Reason.TRANSIENT,
+        Reason.RATE_LIMITED,
+        Reason.AUTH_EXPIRED,
+        Reason.QUOTA_EXHAUSTED,
+        Reason.TIME_WINDOW,
+    } == LATER
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in CODES_FOLDER.iterdir()))
+def test_the_whole_book_advises_what_its_reasons_allow(name: str) -> None:
+    """Every refusal has a scope by its reason; an override says something else; what is about one is tried no more."""
+    one = load(name)
+    for code, reason in one.meanings.items():
+        if reason is None:
+            continue
+        assert reason in SCOPE_OF, f"{code}: {reason} is not a provider's"
+        hint, plain = one.hint_of(code), by_reason(reason)
+        if code in one.overridden:
+            assert hint != plain, f"{code}: the book repeats what its reason says"
+        if plain.scope in {"recipient", "template", "message"} and reason not in LATER:
+            assert hint.retry == "never", code

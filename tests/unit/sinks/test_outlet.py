@@ -54,13 +54,13 @@ async def test_limits_are_the_registrys_under_the_providers() -> None:
     desk.registry.put(max_in_flight=100)
     outlet = desk.outlets.current()
     assert outlet is not None
-    assert await outlet.limiter.admit(1_000, 2**60, lambda: True) == 17
+    assert await outlet.account.limiter.admit(1_000, 2**60, lambda: True) == 17
     desk.outlets.resize(1.0)
-    assert await outlet.limiter.admit(1_000, 2**60, lambda: True) == 35 - 17
+    assert await outlet.account.limiter.admit(1_000, 2**60, lambda: True) == 35 - 17
     desk.registry.put(max_in_flight=10_000)
     wide = desk.outlets.current()
     assert wide is not None
-    assert await wide.limiter.admit(100_000, 2**60, lambda: True) == 350
+    assert await wide.account.limiter.admit(100_000, 2**60, lambda: True) == 350
 
 
 async def test_opens_only_what_belongs_to_the_delivery() -> None:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from infra.hub.fence import Fence
-from schemas.errors import Permanent, Reason, UnavailableError
+from schemas.errors import Permanent, Reason, Transient, UnavailableError
 from schemas.records import Delivery, Event
 from schemas.statuses import Stage, Status
 from sinks.channel import Accepted, UnknownOutcome
@@ -311,14 +311,37 @@ async def test_permits_are_given_back() -> None:
     desk.registry.put(max_in_flight=4)
 
     async def call(one: Delivery) -> Accepted:
-        raise UnknownOutcome("timeout")
+        raise Permanent(Reason.RECIPIENT_INVALID)
 
     desk.on_call(call)
     await desk.work(*(parcel(number) for number in range(1, 30)))
     outlet = desk.outlets.current()
     assert outlet is not None
-    assert outlet.limiter.in_flight == 0
-    assert desk.stages() == {Stage.SENDING: 29, Stage.UNKNOWN: 29}
+    assert outlet.account.limiter.in_flight == 0
+    assert desk.stages() == {Stage.SENDING: 29, Stage.OUTCOME: 29}
+
+
+async def test_an_account_in_trouble_is_left_alone() -> None:
+    """The first calls are answered as they ended; the rest is deferred, without a claim and without a call."""
+    desk = Desk()
+    desk.registry.put(max_in_flight=40)
+
+    async def call(one: Delivery) -> Accepted:
+        raise Transient(Reason.TRANSIENT, "connecting")
+
+    desk.on_call(call)
+    for number in range(1, 31):
+        await desk.work(parcel(number))
+    assert desk.stages() == {Stage.SENDING: 5, Stage.OUTCOME: 5, Stage.DEFERRED: 25}
+    assert desk.calls.total() == 5
+    answer = desk.log.of(Stage.DEFERRED)[0]
+    assert (answer.reason, answer.scope, answer.until) == (Reason.TRANSIENT, "account", ACCEPTED_AT + 1_000)
+    Scripted.answer.clear()
+    desk.clock.advance(1_000)
+    await desk.work(parcel(31), parcel(32))
+    assert (desk.calls.total(), desk.stages()[Stage.DEFERRED]) == (6, 26)
+    await desk.work(parcel(33), parcel(34))
+    assert desk.calls.total() == 8
 
 
 async def test_a_real_fence_forgets_by_its_clock() -> None:
