@@ -5,6 +5,7 @@ outside a handler ends the process with exit code 70; the supervisor starts it a
 """
 
 import asyncio
+import gc
 import inspect
 import os
 import signal
@@ -156,6 +157,7 @@ class Worker:
         """Serve until SIGTERM or SIGINT (0) or a failure (70); blocks."""
         configure_logging(self.settings.log_level)
         register()
+        spare_collections()
         name = ".".join(part for part in (self.role, self.lane) if part)
         server = HealthServer(self.health, self.settings.run_folder / f"{name}.json")
         server.start()
@@ -274,6 +276,17 @@ class Worker:
         if oldest_s > HUNG_S and not self._is_hung:
             log.error("a chunk hangs", age_s=round(oldest_s))
         self._is_hung = oldest_s > HUNG_S
+
+
+def spare_collections() -> None:
+    """Leave out of every garbage collection what was made by importing, and look less often at the rest.
+
+    Records and rows cannot form cycles, but the lists in them are counted: collections took a tenth of settle's time
+    with 60,000 open messages (bench `settle`).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 async def _repeat(interval_s: float, fn: Callable[[], object]) -> None:

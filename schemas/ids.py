@@ -57,8 +57,11 @@ def parse(text: str) -> bytes:
 
 
 def show(message_id: bytes) -> str:
-    """16 bytes as the UUID's text."""
-    return str(UUID(bytes=message_id))
+    """16 bytes as the UUID's text; raises ValueError for any other number of bytes."""
+    if len(message_id) != 16:
+        raise ValueError(f"an id has 16 bytes, not {len(message_id)}")
+    digits = message_id.hex()  # a third of the time of UUID(): one a message (bench `settle`)
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def minted_at(message_id: bytes) -> int | None:

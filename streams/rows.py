@@ -19,16 +19,16 @@ from infra.state import Rows, Store
 from streams.keys import Keys
 from streams.message_state import MessageState, pack, unpack
 
-HOT_ROWS: Final = 10_000
+HOT_ROWS: Final = 20_000
 """Rows kept in memory per partition."""
-HOT_SEALED_BYTES: Final = 8 << 20
+HOT_SEALED_BYTES: Final = 24 << 20
 """Sealed parts kept in memory per partition."""
 _HEADER: Final = Layout(">QQ")
 _pack_parts: Final = msgspec.msgpack.Encoder().encode
 _unpack_parts: Final = msgspec.msgpack.Decoder(list[bytes]).decode
 
 
-class Row(Struct):
+class Row(Struct, gc=False):
     """One message.
 
     `armed` is the moment of its entry in the due index; bit i of `released` means that its deferred channel i is in

@@ -20,6 +20,7 @@ from typing import Final
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from infra.kafka import LogReader, LogRecord, Publisher, TopicSpec, provision
+from infra.kafka.failures import Values
 from infra.settings import Settings, environment_for
 from schemas import topics
 from schemas.codec import DELIVERY, EVENT
@@ -32,6 +33,9 @@ from tests.factories import plan_channel
 CHANNELS: Final = ("sms", "webhook")
 LANE: Final = "normal"
 ROOT: Final = Path(__file__).parent.parent
+BATCH: Final = 500
+BATCH_S: Final = 0.02
+"""So many deliveries, or what came within so many seconds, are answered together."""
 
 
 def settings_for(bootstrap: str, namespace: str, home: Path, partitions: int = 4) -> Settings:
@@ -95,6 +99,36 @@ def feed(settings: Settings, count: int, per_s: float = 0.0, first: int = 0) -> 
         fed[event.message_id] = number
     assert publisher.close(30.0) == 0
     return fed
+
+
+def feed_at_once(settings: Settings, count: int) -> dict[bytes, int]:
+    """As `feed`, but all are made before the first is appended: the feeder hardly competes with what is measured."""
+    publisher = Publisher(settings.kafka, linger_ms=20)
+    topic = topics.events(LANE).named(settings.namespace)
+    fed: dict[bytes, int] = {}
+    made: dict[int, list[Values]] = {number: [] for number in range(settings.partitions)}
+    for number in range(count):
+        event = message(number)
+        fed[event.message_id] = number
+        made[partition_of(event.message_id, settings.partitions)].append(values_of(event))
+    for first in range(0, count, BATCH):
+        for partition, records in made.items():
+            publish_all(publisher, topic, partition, records[first : first + BATCH])
+    assert publisher.close(30.0) == 0
+    return fed
+
+
+def values_of(event: Event) -> Values:
+    """An event as a record to produce."""
+    return {"value": EVENT.encode(event), "key": event.message_id}
+
+
+def publish_all(publisher: Publisher, topic: str, partition: int, records: list[Values]) -> None:
+    """Append records together, waiting while the publisher's queue is full."""
+    while not publisher.has_room(len(records)):
+        time.sleep(0.01)
+    refused = publisher.produce_together(topic, partition, records, lambda *_: None)
+    assert not refused
 
 
 def publish(publisher: Publisher, topic: str, event: Event, partition: int) -> None:
@@ -174,43 +208,50 @@ class FakeSink:
         count = len(self._consumer.list_topics(self._topic).topics[self._topic].partitions)
         self._consumer.assign([TopicPartition(self._topic, number, OFFSET_BEGINNING) for number in range(count)])
         while True:
-            found = self._consumer.poll(1.0)
-            if found is not None and found.error() is None:
-                self._serve(found.value() or b"", found.partition() or 0)
+            found = [one for one in self._consumer.consume(BATCH, BATCH_S) if one.error() is None]
+            self._serve([(DELIVERY.decode(one.value() or b""), one.partition() or 0) for one in found])
 
-    def _serve(self, raw: bytes, partition: int) -> None:
-        delivery: Delivery = DELIVERY.decode(raw)
-        key = (delivery.message_id, delivery.attempt)
-        if key in self._seen:
-            return
-        self._seen.add(key)
+    def _serve(self, deliveries: list[tuple[Delivery, int]]) -> None:
+        """Claim all, call all, answer all; an attempt that was seen before is passed over."""
         now = now_ms()
-        if now >= delivery.claim_by or now >= delivery.expires_at - 2_000:
-            self._tell(partition, delivery, Stage.DROPPED, "dropped", "too_late")
-            return
-        self._tell(partition, delivery, Stage.SENDING, "sending", "")
-        os.write(self._calls, b"%d %s %s %d\n" % (
-            now, delivery.message_id.hex().encode(), delivery.channel.encode(), delivery.attempt,
-        ))  # fmt: skip
-        self._tell(partition, delivery, Stage.OUTCOME, *answered(delivery, self._fail_percent))
+        said: dict[int, list[Event]] = {}
+        calls: list[bytes] = []
+        for delivery, partition in deliveries:
+            key = (delivery.message_id, delivery.attempt)
+            if key in self._seen:
+                continue
+            self._seen.add(key)
+            events = said.setdefault(partition, [])
+            if now >= delivery.claim_by or now >= delivery.expires_at - 2_000:
+                events.append(event_of(delivery, Stage.DROPPED, "dropped", "too_late"))
+                continue
+            calls.append(b"%d %s %s %d\n" % (
+                now, delivery.message_id.hex().encode(), delivery.channel.encode(), delivery.attempt,
+            ))  # fmt: skip
+            events.append(event_of(delivery, Stage.SENDING, "sending", ""))
+            events.append(event_of(delivery, Stage.OUTCOME, *answered(delivery, self._fail_percent)))
+        os.write(self._calls, b"".join(calls))
+        for partition, events in said.items():
+            publish_all(self._publisher, self._events, partition, [*map(values_of, events)])
 
-    def _tell(self, partition: int, delivery: Delivery, stage: Stage, status: str, reason: str) -> None:
-        event = Event(
-            delivery.message_id,
-            stage,
-            delivery.channel,
-            delivery.attempt,
-            status=status,
-            at=now_ms(),
-            accepted_at=delivery.accepted_at,
-            app_id=delivery.app_id,
-            type=delivery.type,
-            lane=delivery.lane,
-            reason=reason,
-            possible_duplicate=delivery.possible_duplicate,
-            recipient_key=delivery.recipient_key,
-        )
-        publish(self._publisher, self._events, event, partition)
+
+def event_of(delivery: Delivery, stage: Stage, status: str, reason: str) -> Event:
+    """What the sink says about a delivery."""
+    return Event(
+        delivery.message_id,
+        stage,
+        delivery.channel,
+        delivery.attempt,
+        status=status,
+        at=now_ms(),
+        accepted_at=delivery.accepted_at,
+        app_id=delivery.app_id,
+        type=delivery.type,
+        lane=delivery.lane,
+        reason=reason,
+        possible_duplicate=delivery.possible_duplicate,
+        recipient_key=delivery.recipient_key,
+    )
 
 
 def main(bootstrap: str, namespace: str, _lane: str, calls: str, fail_percent: str) -> None:
