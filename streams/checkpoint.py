@@ -22,13 +22,15 @@ MAX_AGE_MS: Final = 3 * DAY_MS
 class Checkpoint(Struct, array_like=True):
     """The offset of the next event to read, and when that was written (UTC ms).
 
-    Besides, how many attempts are in flight per channel, and the lines that are not empty.
+    Besides, how many attempts are in flight per channel, the lines that are not empty, and the offset of the next
+    request to read (below 0: not known).
     """
 
     position: int = 0
     written_at: int = 0
     in_flight: dict[str, int] = field(default_factory=dict)
     tallies: list[Tally] = field(default_factory=list)
+    requests: int = -1
 
     def put(self, rows: Rows, keys: Keys) -> None:
         """Write it with these rows."""

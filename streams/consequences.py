@@ -8,18 +8,20 @@ never decides, and never opens a sealed part.
 from collections.abc import Iterator
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from schemas import ids
 from schemas.errors import Reason
-from schemas.records import Delivery, Event, Outcome
+from schemas.records import Delayed, Delivery, Event, Outcome, Request
 from schemas.statuses import Stage, Status
+from streams.asked import STEPS as ASKED
+from streams.asked import replacing
 from streams.decide import Conclusion
 from streams.fold import Effect
 from streams.message_state import ChannelState, MessageState, Phase, Place, find
 
 _ACCEPTED: Final[str] = Stage.ACCEPTED  # to name an enum's member costs 0.2 us
-Record = Event | Delivery | Outcome
+Record = Event | Delivery | Outcome | Request | Delayed
 
 
 class Author(Struct, frozen=True):
@@ -52,7 +54,10 @@ def conclusion(author: Author, message_id: bytes, state: MessageState, made: Con
         template_version=channel.template_version if channel is not None else 0,
         config_version=state.config_version,
         worker=author.worker,
+        reason=made.reason,
         claim_by=made.claim_by,
+        until=made.until,
+        scope=made.scope,
     )
 
 
@@ -124,8 +129,14 @@ def told(author: Author, state: MessageState, event: Event, effect: int) -> Iter
         yield from after_completed(author, state, event)
     elif effect == Effect.CONFLICT:
         yield from after_conflict(author, state, event)
-    elif event.stage == _ACCEPTED:
-        yield from after_accepted(author, state, event)
+    elif effect == Effect.RETRIED:
+        yield from after_refusal(author, state, event)
+    else:
+        if event.stage == _ACCEPTED:
+            yield from after_accepted(author, state, event)
+        elif event.stage in ASKED:
+            yield from skipped(author, state, event)
+        yield from held(author, state, event)
 
 
 def told_again(author: Author, state: MessageState, event: Event, place: Place) -> Iterator[Record]:
@@ -135,8 +146,15 @@ def told_again(author: Author, state: MessageState, event: Event, place: Place) 
     elif event.stage == Stage.ISSUED:
         yield from after_issued(author, state, event)
     elif event.stage == Stage.ACCEPTED and not state.refused:
-        is_conflict = event.plan is not None and event.plan.digest != state.digest
-        yield from (after_conflict if is_conflict else after_accepted)(author, state, event)
+        if event.plan is not None and event.plan.digest != state.digest:
+            yield from after_conflict(author, state, event)
+            return
+        yield from after_accepted(author, state, event)
+        yield from held(author, state, event)
+    elif event.stage == Stage.OUTCOME:
+        yield from after_refusal(author, state, event)
+    elif event.stage in ASKED:
+        yield from skipped(author, state, event)
 
 
 def after_issued(author: Author, state: MessageState, event: Event) -> Iterator[Event]:
@@ -149,11 +167,41 @@ def after_issued(author: Author, state: MessageState, event: Event) -> Iterator[
         yield _announcement(author, state, event, Stage.FALLBACK, channel, failed[-1].reason)
 
 
-def after_accepted(author: Author, state: MessageState, event: Event) -> Iterator[Event]:
-    """The announcements of channels that the plan could not use, each with its reason."""
+def after_accepted(author: Author, state: MessageState, event: Event) -> Iterator[Record]:
+    """The announcements of channels that the plan could not use, and what it asks of the message that it replaces."""
+    yield from skipped(author, state, event)
+    asked = replacing(event)
+    if asked is not None:
+        yield asked
+
+
+def skipped(author: Author, state: MessageState, event: Event) -> Iterator[Event]:
+    """The announcements of channels that cannot be used, or are not to be used any more, each with its reason."""
     for channel in state.channels:
         if channel.phase == Phase.SKIPPED and channel.reason:
             yield _announcement(author, state, event, Stage.SKIPPED, channel, channel.reason)
+
+
+def held(author: Author, state: MessageState, event: Event) -> Iterator[Event]:
+    """The announcements of channels that begin only when quiet hours end; one that was put off by the sender is none.
+
+    Never of a channel that was issued before: what it waits for is told otherwise.
+    """
+    if state.quiet_from == state.quiet_until:
+        return
+    for channel in state.channels:
+        if channel.phase == Phase.DEFERRED and not channel.attempt and channel.until > state.send_at:
+            made = _announcement(author, state, event, Stage.HELD, channel, Reason.TIME_WINDOW)
+            yield structs.replace(made, attempt=0, until=channel.until)
+
+
+def after_refusal(author: Author, state: MessageState, event: Event) -> Iterator[Event]:
+    """The announcement of the next try, as long as it has not begun."""
+    channel = find(state, event.channel)
+    if channel is None or channel.phase != Phase.DEFERRED or channel.refused != event.attempt or not event.attempt:
+        return
+    made = _announcement(author, state, event, Stage.RETRY_SCHEDULED, channel, channel.refusal)
+    yield structs.replace(made, until=channel.until)
 
 
 def after_completed(author: Author, state: MessageState, event: Event) -> Iterator[Record]:

@@ -6,13 +6,27 @@ proposes the same again). It never changes a state and never issues: that needs 
 
 from msgspec import Struct
 
+from schemas.errors import Reason
 from schemas.statuses import Stage
-from streams.guard import CLAIM_MARGIN_MS, judge, may_issue, may_lapse, may_time_out
-from streams.message_state import ACTIVE, ChannelState, MessageState
+from streams.guard import (
+    CLAIM_MARGIN_MS,
+    judge,
+    may_fall_back,
+    may_hold,
+    may_issue,
+    may_lapse,
+    may_time_out,
+    open_from,
+)
+from streams.hours import next_quiet
+from streams.message_state import ACTIVE, QUEUED, ChannelState, MessageState
 
 
 class Conclusion(Struct, frozen=True, gc=False):
-    """An event that settle wants to append; `status` and `reason` with `completed`, `claim_by` with `issued` only."""
+    """An event that settle wants to append.
+
+    `status` belongs to `completed`, `claim_by` to `issued`, `until` (UTC ms) and `scope` to `held` and `deferred`.
+    """
 
     stage: str
     channel: str = ""
@@ -20,6 +34,8 @@ class Conclusion(Struct, frozen=True, gc=False):
     status: str = ""
     reason: str = ""
     claim_by: int = 0
+    until: int = 0
+    scope: str = ""
 
 
 def decide(state: MessageState, now_ms: int, read_up_to_ms: int) -> list[Conclusion]:
@@ -50,8 +66,25 @@ def _overdue(channel: ChannelState, at_ms: int) -> Conclusion | None:
 
 
 def issue(state: MessageState, channel: ChannelState, now_ms: int, hold_ms: int) -> Conclusion | None:
-    """The next attempt on this channel, to be claimed within `hold_ms` and well before the message expires."""
+    """The next attempt on this channel, to be claimed within `hold_ms`, before quiet hours and well before expiry."""
     if not may_issue(state, channel, now_ms):
         return None
     claim_by = min(now_ms + hold_ms, state.expires_at - CLAIM_MARGIN_MS)
+    if state.quiet_from != state.quiet_until:
+        claim_by = min(claim_by, next_quiet(state.quiet_from, state.quiet_until, now_ms))
     return Conclusion(Stage.ISSUED, channel.channel, channel.attempt + 1, claim_by=claim_by)
+
+
+def hold(state: MessageState, channel: ChannelState, now_ms: int) -> Conclusion | None:
+    """What stands in the line when its quiet hours have begun waits for their end."""
+    if not may_hold(state, channel, now_ms):
+        return None
+    until = open_from(state, now_ms)
+    return Conclusion(Stage.HELD, channel.channel, channel.attempt, reason=Reason.TIME_WINDOW, until=until)
+
+
+def fail_over(state: MessageState, channel: ChannelState, reason: str, until: int) -> Conclusion | None:
+    """What stands in the line of a channel that is down until then, and goes on with the next channel instead."""
+    if channel.phase not in QUEUED or not may_fall_back(state, channel):
+        return None
+    return Conclusion(Stage.DEFERRED, channel.channel, channel.attempt, reason=reason, until=until, scope="channel")

@@ -9,7 +9,8 @@ from typing import Final
 from schemas.errors import Reason
 from schemas.records import Event
 from schemas.statuses import Status
-from streams.guard import ANSWER_GRACE_MS
+from streams.asked import may_return
+from streams.guard import ANSWER_GRACE_MS, CLAIM_MARGIN_MS, may_fall_back, open_from
 from streams.message_state import (
     AWAITING,
     IN_FLIGHT,
@@ -20,17 +21,24 @@ from streams.message_state import (
     Phase,
     Place,
 )
+from streams.retries import ONCE, may_try_again, next_try, retry_class
 
 QUICK_REISSUES: Final = 3
 """So often an unclaimed delivery goes back to the line at once; then it pauses, or a clock that is wrong would spin."""
 PAUSE_MS: Final = 1_000
 
+DOWN_SCOPES: Final = frozenset(("channel", "account"))
+"""Of a deferral: nobody can be reached on this channel at present."""
+
 _FAILED: Final[str] = Status.FAILED
 
 
 def sending(state: MessageState, channel: ChannelState, event: Event, place: Place) -> bool:
-    """A claim in the log wins over `lapsed`: the provider is being called."""
-    if event.attempt != channel.attempt or channel.phase not in (Phase.ISSUED, Phase.WAITING, Phase.DEFERRED):
+    """A claim in the log wins over `lapsed`: the provider is being called; not over the answer to that very call."""
+    may_claim = channel.phase in (Phase.ISSUED, Phase.WAITING, Phase.DEFERRED) or may_return(state, channel)
+    if event.attempt != channel.attempt or not may_claim:
+        return False
+    if event.attempt == channel.refused:
         return False
     channel.phase, channel.tries = Phase.SENDING, channel.tries + 1
     _start_clock(state, channel, place)
@@ -46,7 +54,7 @@ def _start_clock(state: MessageState, channel: ChannelState, place: Place) -> No
 def outcome(state: MessageState, channel: ChannelState, event: Event, place: Place) -> bool:
     """The provider's answer: a refusal, or a level of proof."""
     if event.status == _FAILED:
-        return _definite_failure(channel, event)
+        return _definite_failure(state, channel, event, place)
     return _proof(state, channel, event, place)
 
 
@@ -58,17 +66,31 @@ def receipt(state: MessageState, channel: ChannelState, event: Event, place: Pla
     return is_current and channel.phase in AWAITING and fail(channel, event.reason or Reason.UNMAPPED)
 
 
-def _definite_failure(channel: ChannelState, event: Event) -> bool:
-    """The provider refused this attempt. A retry will find its place here: the group of tries is closed."""
+def _definite_failure(state: MessageState, channel: ChannelState, event: Event, place: Place) -> bool:
+    """The provider refused this attempt: the group of tries is closed, and another one begins or the channel ends."""
     may_be_its_end = channel.phase in IN_FLIGHT or channel.phase in QUEUED or channel.phase == Phase.SILENT
-    if event.attempt != channel.attempt or not event.attempt or not may_be_its_end:
+    if event.attempt != channel.attempt or event.attempt in (0, channel.refused) or not may_be_its_end:
         return False
     channel.try_group += 1
     channel.avoid = event.provider
+    channel.refused = event.attempt
     if channel.level:  # an earlier attempt was taken, this one was too much
         channel.phase = Phase.TAKEN
         return True
-    return fail(channel, event.reason or Reason.UNMAPPED)
+    return _try_again(state, channel, event, place) or fail(channel, event.reason or Reason.UNMAPPED)
+
+
+def _try_again(state: MessageState, channel: ChannelState, event: Event, place: Place) -> bool:
+    """Wait for the next call, if the plan allows one and it would not come too late."""
+    if state.final or not may_try_again(state, channel, event):
+        return False
+    _start_clock(state, channel, place)
+    until = open_from(state, next_try(channel, event, place))
+    if until >= min(channel.deadline, state.expires_at - CLAIM_MARGIN_MS):
+        return False
+    channel.phase, channel.until, channel.refusal = Phase.DEFERRED, until, event.reason
+    channel.is_last_try = channel.is_last_try or retry_class(event) == ONCE
+    return True
 
 
 def _proof(state: MessageState, channel: ChannelState, event: Event, place: Place) -> bool:
@@ -112,12 +134,21 @@ def unknown(state: MessageState, channel: ChannelState, event: Event, place: Pla
     return True
 
 
-def deferred(_state: MessageState, channel: ChannelState, event: Event, place: Place) -> bool:
-    """No call was made: it was no try, and its clock has not started."""
-    if event.attempt != channel.attempt or channel.phase not in IN_FLIGHT:
+def deferred(state: MessageState, channel: ChannelState, event: Event, place: Place) -> bool:
+    """No call was made: it was no try, and its clock has not started.
+
+    When the whole channel is down and the plan says so, the channel ends here, also for what only waits in its line.
+    """
+    is_down = event.scope in DOWN_SCOPES and may_fall_back(state, channel)
+    if event.attempt != channel.attempt or not (channel.phase in IN_FLIGHT or (is_down and channel.phase in QUEUED)):
         return False
     _untry(channel)
-    channel.phase, channel.until = Phase.DEFERRED, event.until or place.appended_at + PAUSE_MS
+    if channel.level:
+        channel.phase = Phase.TAKEN
+    elif is_down:
+        fail(channel, Reason.UNKNOWN_OUTCOME if channel.possible_duplicate else event.reason or Reason.TRANSIENT)
+    else:
+        channel.phase, channel.until = Phase.DEFERRED, event.until or place.appended_at + PAUSE_MS
     return True
 
 
@@ -128,6 +159,12 @@ def dropped(_state: MessageState, channel: ChannelState, event: Event, place: Pl
     _untry(channel)
     queue_again(channel, place)
     return True
+
+
+def timed_out(channel: ChannelState) -> bool:
+    """Its time is up: what is known of its last call is its reason."""
+    is_known = channel.phase in QUEUED and channel.refusal and not channel.possible_duplicate
+    return fail(channel, channel.refusal if is_known else Reason.UNKNOWN_OUTCOME)
 
 
 # ---- what they have in common
@@ -143,7 +180,7 @@ def _untry(channel: ChannelState) -> None:
     """Take back the claim that led to no call."""
     if channel.phase == Phase.SENDING:
         channel.tries -= 1
-        if not channel.possible_duplicate:
+        if not channel.tries and not channel.level:
             channel.deadline = 0
 
 

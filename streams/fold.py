@@ -13,7 +13,9 @@ from schemas.errors import Reason
 from schemas.records import Event
 from schemas.statuses import Stage
 from streams import facts
-from streams.guard import may_complete, may_issue, may_lapse, may_time_out
+from streams.asked import STEPS as ASKED
+from streams.asked import withdraw
+from streams.guard import may_complete, may_hold, may_issue, may_lapse, may_time_out, open_from
 from streams.message_state import (
     ACTIVE,
     QUEUED,
@@ -43,6 +45,10 @@ class Effect:
     """A valid `completed`: its outcome is due."""
     CONFLICT: Final = 4
     """A second `accepted` that asks for something else under the same id."""
+    RETRIED: Final = 5
+    """A refusal after which the channel is to be tried again: its announcement is due."""
+    HELD: Final = 6
+    """A fallback begins, but has to wait for the end of quiet hours: its announcement is due."""
 
 
 Folded = tuple[MessageState | None, int]
@@ -57,8 +63,12 @@ def fold(state: MessageState | None, event: Event, place: Place) -> Folded:
     channel = find(state, event.channel) if state is not None else None
     if state is None or channel is None or not step(state, channel, event, place):
         return state, Effect.NONE
-    _route(state, place)
-    return state, Effect.ISSUED if step is _issued else Effect.CHANGED
+    is_held = _route(state, place)
+    if step is _issued:
+        return state, Effect.ISSUED
+    if channel.phase == Phase.DEFERRED and step is facts.outcome:
+        return state, Effect.RETRIED
+    return state, Effect.HELD if is_held else Effect.CHANGED
 
 
 def _whole(state: MessageState | None, event: Event, place: Place) -> Folded:
@@ -68,6 +78,8 @@ def _whole(state: MessageState | None, event: Event, place: Place) -> Folded:
         return _accepted(state, event, place)
     if stage == Stage.REJECTED:
         return _rejected(state, event)
+    if state is not None and stage in ASKED:
+        return state, _asked(state, event, place)
     if state is None or stage != Stage.COMPLETED:
         return state, Effect.NONE
     return state, _completed(state, event, place)
@@ -82,7 +94,7 @@ def _accepted(state: MessageState | None, event: Event, place: Place) -> Folded:
     fresh.completed_at = state.completed_at if state is not None else []
     for channel in fresh.channels:
         if channel.phase == Phase.UNSTARTED and channel.weight >= fresh.threshold:
-            channel.phase = Phase.WAITING
+            _begin(fresh, channel, place)
     _route(fresh, place)
     return fresh, Effect.CHANGED
 
@@ -108,6 +120,13 @@ def _completed(state: MessageState, event: Event, place: Place) -> int:
     return Effect.COMPLETED
 
 
+def _asked(state: MessageState, event: Event, place: Place) -> int:
+    if not ASKED[event.stage](state, event, place):
+        return Effect.NONE
+    _route(state, place)
+    return Effect.CHANGED
+
+
 # ---- conclusions about one channel
 
 
@@ -128,11 +147,24 @@ def _lapsed(_state: MessageState, channel: ChannelState, event: Event, place: Pl
 def _timed_out(_state: MessageState, channel: ChannelState, event: Event, _place: Place) -> bool:
     if event.attempt != channel.attempt or not may_time_out(channel, event.at):
         return False
-    return facts.fail(channel, Reason.UNKNOWN_OUTCOME)
+    return facts.timed_out(channel)
 
 
-def _route(state: MessageState, place: Place) -> None:
-    """What follows for the other channels (contract, routing truth table), and places in the line for new waiters."""
+def _held(state: MessageState, channel: ChannelState, event: Event, _place: Place) -> bool:
+    """Quiet hours have begun while it stood in the line. Of others `held` is an announcement, and changes nothing."""
+    if event.attempt != channel.attempt or not may_hold(state, channel, event.at):
+        return False
+    channel.phase, channel.until = Phase.DEFERRED, open_from(state, event.at)
+    return True
+
+
+def _route(state: MessageState, place: Place) -> bool:
+    """What follows for the other channels (contract, routing truth table), and places in the line for new waiters.
+
+    Whether a fallback was begun that has to wait for the end of quiet hours.
+    """
+    withdraw(state)
+    is_held = False
     is_active = is_done = False
     for channel in state.channels:
         is_active = is_active or channel.phase in ACTIVE
@@ -140,10 +172,11 @@ def _route(state: MessageState, place: Place) -> None:
     if is_done:
         _skip_needless(state)
     elif not is_active:
-        _start_fallback(state)
+        is_held = _start_fallback(state, place)
     for index, channel in enumerate(state.channels):
-        if channel.phase == Phase.WAITING and not channel.seq:
+        if not channel.seq and channel.phase in QUEUED:
             channel.seq = place.offset * MAX_CHANNELS + index + 1
+    return is_held
 
 
 def _skip_needless(state: MessageState) -> None:
@@ -153,17 +186,28 @@ def _skip_needless(state: MessageState) -> None:
             channel.phase = Phase.SKIPPED
 
 
-def _start_fallback(state: MessageState) -> None:
+def _start_fallback(state: MessageState, place: Place) -> bool:
     for channel in state.channels:
         if channel.phase == Phase.UNSTARTED:
-            channel.phase = Phase.WAITING
-            return
+            _begin(state, channel, place)
+            return channel.phase == Phase.DEFERRED
+    return False
+
+
+def _begin(state: MessageState, channel: ChannelState, place: Place) -> None:
+    """Into the line, or first to the moment at which it may be sent: its send_at, and the end of quiet hours."""
+    begins_ms = open_from(state, max(place.appended_at, state.send_at))
+    if begins_ms > place.appended_at:
+        channel.phase, channel.until = Phase.DEFERRED, begins_ms
+    else:
+        channel.phase = Phase.WAITING
 
 
 _STEPS: Final[dict[str, _Channelled]] = {
     Stage.ISSUED: _issued,
     Stage.LAPSED: _lapsed,
     Stage.TIMED_OUT: _timed_out,
+    Stage.HELD: _held,
     Stage.SENDING: facts.sending,
     Stage.OUTCOME: facts.outcome,
     Stage.RECEIPT: facts.receipt,
@@ -171,5 +215,5 @@ _STEPS: Final[dict[str, _Channelled]] = {
     Stage.DEFERRED: facts.deferred,
     Stage.DROPPED: facts.dropped,
 }
-FOLDED: Final = frozenset({Stage.ACCEPTED, Stage.REJECTED, Stage.COMPLETED, *_STEPS})
+FOLDED: Final = frozenset({Stage.ACCEPTED, Stage.REJECTED, Stage.COMPLETED, *ASKED, *_STEPS})
 """Stages that fold reads; the others are announcements, or belong to work that is not there yet."""

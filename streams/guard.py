@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from schemas.errors import Reason
 from schemas.statuses import DONE_BY_LEVEL, FINAL_RANK, LEVELS, Status
+from streams.hours import quiet_until
 from streams.message_state import ACTIVE, AWAITING, QUEUED, ChannelState, MessageState, Phase
 
 LAPSE_MS: Final = 2_000
@@ -32,10 +33,32 @@ class Verdict(Struct, frozen=True, gc=False):
 
 def may_issue(state: MessageState, channel: ChannelState, at_ms: int) -> bool:
     """Whether this channel may be given to the sinks at that moment."""
-    if state.final or at_ms >= state.expires_at - CLAIM_MARGIN_MS:
+    if state.final or at_ms >= state.expires_at - CLAIM_MARGIN_MS or not is_ready(channel, at_ms):
         return False
+    return state.quiet_from == state.quiet_until or not quiet_until(state.quiet_from, state.quiet_until, at_ms)
+
+
+def is_ready(channel: ChannelState, at_ms: int) -> bool:
+    """Whether it waits for nothing but room, and hours in which it may be sent."""
     phase = channel.phase
     return phase == Phase.WAITING or (phase == Phase.DEFERRED and at_ms >= channel.until)
+
+
+def may_hold(state: MessageState, channel: ChannelState, at_ms: int) -> bool:
+    """Whether what waits in the line has to wait for the end of its quiet hours."""
+    return not state.final and is_ready(channel, at_ms) and open_from(state, at_ms) > at_ms
+
+
+def open_from(state: MessageState, at_ms: int) -> int:
+    """From when on the plan's hours allow sending: this moment, or the end of the quiet hours it lies in."""
+    if state.quiet_from == state.quiet_until:
+        return at_ms
+    return quiet_until(state.quiet_from, state.quiet_until, at_ms) or at_ms
+
+
+def may_fall_back(state: MessageState, channel: ChannelState) -> bool:
+    """Whether the plan wants the next channel when this one is down, and there is a next one."""
+    return state.falls_back and any(other.phase == Phase.UNSTARTED for other in state.channels if other is not channel)
 
 
 def may_lapse(channel: ChannelState, at_ms: int) -> bool:
@@ -70,7 +93,7 @@ def judge(state: MessageState, at_ms: int) -> Verdict | None:
             return None
     if is_open and at_ms < state.expires_at:
         return None
-    return _success(state) or (_expired(state) if is_open else _failure(state))
+    return _success(state) or (_expired(state) if is_open else _withdrawn(state) or _failure(state))
 
 
 def _success(state: MessageState) -> Verdict | None:
@@ -87,6 +110,13 @@ def _success(state: MessageState) -> Verdict | None:
 def _expired(state: MessageState) -> Verdict:
     tried = [channel for channel in state.channels if channel.attempt]
     return Verdict(Status.EXPIRED, Reason.EXPIRED, tried[-1].channel if tried else "")
+
+
+def _withdrawn(state: MessageState) -> Verdict | None:
+    """Cancelled, when surely nobody got it; an unknown outcome stays one."""
+    if not state.withdrawn or any(channel.reason == Reason.UNKNOWN_OUTCOME for channel in state.channels):
+        return None
+    return Verdict(Status.CANCELLED, state.withdrawn)
 
 
 def _failure(state: MessageState) -> Verdict:

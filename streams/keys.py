@@ -15,7 +15,7 @@ SEALED: Final = b"b"
 DUE: Final = b"d"
 """due | message id -> nothing"""
 WAITING: Final = b"w"
-"""channel | app | seq -> message id"""
+"""channel | app | type | seq -> message id"""
 CHECKPOINT: Final = b"o"
 """-> `partition.Checkpoint`"""
 
@@ -51,9 +51,9 @@ class Keys:
         at = len(self._due)
         return int.from_bytes(key[at : at + 8], "big"), key[at + 8 :]
 
-    def line(self, channel: str, app_id: str) -> bytes:
-        """The prefix of one application's line for one channel; neither name holds a NUL."""
-        return self._waiting + channel.encode() + b"\0" + app_id.encode() + b"\0"
+    def line(self, channel: str, app_id: str, kind: str) -> bytes:
+        """The prefix of the line of one application's messages of one type for one channel; no name holds a NUL."""
+        return self._waiting + b"\0".join((channel.encode(), app_id.encode(), kind.encode(), b""))
 
 
 def seq_of(key: bytes) -> int:

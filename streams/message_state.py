@@ -55,7 +55,8 @@ class ChannelState(Struct, array_like=True, gc=False):
 
     `attempt` counts issues, `tries` those that were claimed; `try_group` rises after a definite failure, and with it
     the provider's idempotency key. `seq` is its place in the waiting line, 0 before it had one. `avoid` is the provider
-    that refused last.
+    that refused last. While it is tried again, `refused` is the attempt that was refused last and `refusal` why;
+    `is_last_try` means that a refusal of the kind that is tried once more has been.
     """
 
     channel: str
@@ -76,14 +77,19 @@ class ChannelState(Struct, array_like=True, gc=False):
     possible_duplicate: bool = False
     seq: int = 0
     avoid: str = ""
+    refused: int = 0
+    refusal: str = ""
+    is_last_try: bool = False
 
 
-class MessageState(Struct, array_like=True):
+class MessageState(Struct, array_like=True, gc=False):
     """One message; `channels` stand in the order of the policy: by weight, equal ones as in the registry.
 
     `refused` is intake's reason when the message was rejected. `final` is the published status, empty while open;
     from then on the state is kept until `forget_at` to recognise repeats and late receipts. `completed_at` are the
-    offsets of the `completed` events that counted.
+    offsets of the `completed` events that counted. `tries`, quiet hours and `fallbacks_per_hour` as in `Plan`;
+    `falls_back`: when a channel is down, the next one begins. `withdrawn` is the reason why nothing more is to be sent,
+    `requests` are the ids (hex) of what was asked last.
     """
 
     app_id: str
@@ -103,6 +109,13 @@ class MessageState(Struct, array_like=True):
     final_reason: str = ""
     forget_at: int = 0
     completed_at: list[int] = []
+    tries: int = 0
+    quiet_from: int = 0
+    quiet_until: int = 0
+    fallbacks_per_hour: int = 0
+    falls_back: bool = False
+    withdrawn: str = ""
+    requests: list[str] = []
 
 
 class Place(Struct, frozen=True, gc=False):
@@ -134,6 +147,11 @@ def first_state(event: Event) -> MessageState:
         event.recipient_key,
         event.config_version,
         [_channel_state(channel) for channel in by_weight(plan)],
+        tries=plan.tries,
+        quiet_from=plan.quiet_from,
+        quiet_until=plan.quiet_until,
+        fallbacks_per_hour=plan.fallbacks_per_hour,
+        falls_back=plan.on_channel_down == "fall_back",
     )
 
 

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from infra.settings import Settings
 from schemas import topics
-from schemas.codec import DELIVERY, EVENT, OUTCOME
-from schemas.records import Delivery, Event
+from schemas.codec import DELAYED, DELIVERY, EVENT, OUTCOME, REQUEST
+from schemas.records import Delayed, Delivery, Event, Request
 from streams.consequences import Record
 
 
@@ -34,6 +34,8 @@ class Outbox:
         self._lane = lane
         self.events = topics.events(lane).named(settings.namespace)
         self._outcomes = topics.OUTCOMES.named(settings.namespace)
+        self.delays = topics.delays(lane).named(settings.namespace)
+        self.requests = topics.REQUESTS.named(settings.namespace)
         self._deliveries: dict[str, str] = {}
 
     def _delivery_topic(self, channel: str) -> str:
@@ -43,13 +45,22 @@ class Outbox:
         return name
 
     def send(self, batch: Batch, record: Record, partition: int) -> bytes:
-        """Put one record into the batch, bound for the message's partition; its bytes. Raises Permanent(too_large)."""
+        """Put one record into the batch, bound for the message's partition; its bytes. Raises Permanent(too_large).
+
+        A `Delayed` without state is the tombstone of its message.
+        """
         if isinstance(record, Event):
             value = EVENT.encode(record)
             batch.send(self.events, value, record.message_id, None, partition)
         elif isinstance(record, Delivery):
             value = DELIVERY.encode(record)
             batch.send(self._delivery_topic(record.channel), value, record.message_id, None, partition)
+        elif isinstance(record, Delayed):
+            value = DELAYED.encode(record) if record.state else b""
+            batch.send(self.delays, value or None, record.message_id, None, partition)
+        elif isinstance(record, Request):
+            value = REQUEST.encode(record)
+            batch.send(self.requests, value, record.request_id)
         else:
             value = OUTCOME.encode(record)
             batch.send(self._outcomes, value, record.app_id.encode())

@@ -10,22 +10,26 @@ back. And of each message and channel at most one conclusion is unread at a time
 
 from collections import Counter, deque
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from msgspec import Struct
 
 from infra.state import Rows, Store
-from schemas.records import Event
+from schemas.records import Delayed, Event
 from schemas.statuses import Stage
-from streams import consequences
+from streams import consequences, delays
+from streams.asked import STEPS as ASKED
+from streams.budget import Budget, OnSpent, nobody
 from streams.checkpoint import Checkpoint
 from streams.consequences import Author, Record
-from streams.decide import Conclusion, decide, issue
+from streams.decide import Conclusion, decide
 from streams.due import NOTHING, DueIndex
 from streams.fold import FOLDED, MAX_CHANNELS, Effect, fold
 from streams.guard import LAPSE_MS, next_due
+from streams.issuing import Issuing, Limits
 from streams.keys import Keys
-from streams.message_state import IN_FLIGHT, MessageState, Phase, Place, by_weight
+from streams.message_state import IN_FLIGHT, ChannelState, MessageState, Phase, Place, by_weight
 from streams.rows import MessageRows, Row
 from streams.unread import Unread
 from streams.waiting import WaitingLines
@@ -33,18 +37,33 @@ from streams.waiting import WaitingLines
 LOOK_AGAIN_MS: Final = 1_000
 """A message whose moment came, and that is still not done, is looked at again so much later."""
 
-_ACCEPTED: Final[str] = Stage.ACCEPTED  # to name an enum's member costs 0.2 us
+TOLD: Final = frozenset({str(Stage.ACCEPTED), *ASKED})
+"""Changes by these stages have consequences of their own."""
+_COMPLETED: Final[str] = Stage.COMPLETED
 
 Window = Callable[[str], int]
-"""How many attempts may be in flight on a channel, in this partition."""
+"""How many attempts may be in flight on a channel, in this partition; 0: none."""
+IsHeld = Callable[[str, str, str], bool]
+"""Whether messages of an application and a type are held on a channel."""
+
+
+def _never_held(_app_id: str, _type: str, _channel: str) -> bool:
+    return False
 
 
 class Rules(Struct, frozen=True):
-    """How this partition decides: in whose name, how long a claim may take (ms), and the window per channel."""
+    """How a partition decides: in whose name, how long a claim may take (ms), and the window per channel.
+
+    Besides, what is held by hand, over how many `partitions` a type's budget of fallbacks is divided, and whom to tell
+    when it is spent.
+    """
 
     author: Author
     hold_ms: int
     window: Window
+    is_held: IsHeld = _never_held
+    partitions: int = 1
+    on_spent: OnSpent = nobody
 
 
 class Partition:
@@ -60,10 +79,15 @@ class Partition:
         self._in_flight = Counter(checkpoint.in_flight)
         self._cuts: deque[int] = deque()
         self._touched: dict[bytes, None] = {}
+        self._kept: list[Record] = []
         self._unread = Unread()
-        self._taken: set[tuple[bytes, str]] = set()
+        limits = Limits(rules.window, rules.is_held, rules.hold_ms)
+        budget = Budget(rules.partitions, rules.on_spent)
+        self._issuing = Issuing(limits, self._lines, self._messages, self._unread, budget)
         self.position = checkpoint.position
         """Offset of the next event to read."""
+        self.requests_position = checkpoint.requests
+        """Offset of the next request to read; below 0 when that is not known."""
         self.read_up_to_ms = 0
         """Everything that was in the log at this moment has been read."""
 
@@ -78,8 +102,10 @@ class Partition:
         if self._unread.read(event):
             self._touched[message_id] = None
         row = self._messages.get(message_id)
+        if row is not None and place.offset < row.folded:
+            return
         known = row.state if row is not None else None
-        before = [channel.phase for channel in known.channels] if known is not None else []
+        before = [_stand(channel) for channel in known.channels] if known is not None else []
         state, effect = fold(known, event, place)
         if not effect or state is None:
             return
@@ -89,9 +115,24 @@ class Partition:
             self._messages.change(message_id, row)
             self._account(message_id, row, before)
             self._rearm(message_id, row, place, effect)
+            self._keep(event, row, effect, place, out)
             self._touched[message_id] = None
         if out is not None and row is not None:
+            if event.scope or self._issuing.gates.closed:
+                self._mind_gate(event, row, before, place)
             self._follow(event, row, effect, out)
+
+    def _mind_gate(self, event: Event, row: Row, before: list[int], place: Place) -> None:
+        """What a sink says about a delivery of ours may close its channel, or open it; not what settle says itself."""
+        channels = zip(row.state.channels, before, strict=True)
+        is_answer = any(was in IN_FLIGHT and channel.channel == event.channel for channel, was in channels)
+        if is_answer and self._issuing.gates.mind(event, place.appended_at):
+            self._issuing.reopen(event.channel)
+
+    def state_of(self, message_id: bytes) -> MessageState | None:
+        """What is known of a message."""
+        row = self._messages.get(message_id)
+        return row.state if row is not None else None
 
     def pass_over(self, offset: int) -> None:
         """Step over a record that is no event."""
@@ -103,19 +144,19 @@ class Partition:
 
     def _account(self, message_id: bytes, row: Row, before: list[int]) -> None:
         """Keep flight counts and lines in step with the state."""
-        app_id = row.state.app_id
+        queue = (row.state.app_id, row.state.type)
         for index, channel in enumerate(row.state.channels):
             was, now = before[index], channel.phase
-            if was == now:
+            if was == _stand(channel):
                 continue
             self._in_flight[channel.channel] += (now in IN_FLIGHT) - (was in IN_FLIGHT)
             bit = 1 << index
             if was == Phase.WAITING or row.released & bit:
                 row.released &= ~bit
-                self._taken.discard((message_id, channel.channel))
-                self._lines.remove(self._rows, channel.channel, app_id, channel.seq)
+                self._issuing.taken.discard((message_id, channel.channel))
+                self._lines.remove(self._rows, channel.channel, queue, channel.seq)
             if now == Phase.WAITING:
-                self._lines.add(self._rows, channel.channel, app_id, (channel.seq, message_id))
+                self._lines.add(self._rows, channel.channel, queue, (channel.seq, message_id))
 
     def _rearm(self, message_id: bytes, row: Row, place: Place, effect: int) -> None:
         """An entry in the due index that is early enough; a final message keeps the one it has."""
@@ -124,8 +165,9 @@ class Partition:
             return
         due_ms = next_due(row.state, place.appended_at)
         if not row.armed:
-            # One entry serves the usual life: by then it is final, or its first attempt has lapsed.
-            due_ms = min(due_ms or NOTHING, place.appended_at + self._rules.hold_ms + LAPSE_MS)
+            if any(channel.phase == Phase.WAITING for channel in row.state.channels):
+                # One entry serves the usual life: by then it is final, or its first attempt has lapsed.
+                due_ms = min(due_ms or NOTHING, place.appended_at + self._rules.hold_ms + LAPSE_MS)
         elif due_ms >= row.armed:
             return
         self._arm(message_id, row, due_ms)
@@ -135,8 +177,23 @@ class Partition:
         self._due.arm(self._rows, due_ms, message_id)
         self._messages.change(message_id, row)
 
+    def _keep(self, event: Event, row: Row, effect: int, place: Place, out: list[Record] | None) -> None:
+        """Write the message whole where it has to outlive the log, and take that back when it is final."""
+        if effect == Effect.COMPLETED:
+            if row.kept_at and out is not None:
+                out.append(delays.gone(event.message_id))
+        elif event.stage in delays.KEEPING and delays.is_to_keep(event, row, place.appended_at):
+            row.kept_at = place.appended_at
+            if out is not None:
+                out.append(self._whole(event.message_id, row))
+
+    def _whole(self, message_id: bytes, row: Row) -> Delayed:
+        """The message as it is after what was read last."""
+        sealed = self._messages.sealed_parts(message_id, row)
+        return delays.kept(self._rules.author.lane, message_id, row.state, sealed, self.position - 1)
+
     def _follow(self, event: Event, row: Row, effect: int, out: list[Record]) -> None:
-        if effect != Effect.CHANGED or event.stage == _ACCEPTED:
+        if effect != Effect.CHANGED or event.stage in TOLD:
             out += consequences.told(self._rules.author, row.state, event, effect)
         if effect == Effect.ISSUED:
             self._deliver(event.message_id, row, event.channel, out)
@@ -156,6 +213,10 @@ class Partition:
         row = self._messages.get(event.message_id)
         if row is not None:
             out += consequences.told_again(self._rules.author, row.state, event, place)
+            if row.kept_at and event.stage == _COMPLETED and row.state.final:
+                out.append(delays.gone(event.message_id))
+            elif row.kept_at and event.stage in delays.KEEPING and not row.state.final:
+                out.append(self._whole(event.message_id, row))
 
     def deliver_again(self, now_ms: int, out: list[Record]) -> None:
         """After catching up: the deliveries of what was issued and is not claimed, with the logged `claim_by`."""
@@ -167,11 +228,34 @@ class Partition:
                 if channel.phase == Phase.ISSUED and now_ms < channel.until:
                     self._deliver(message_id, row, channel.channel, out)
 
+    # ---- from nothing
+
+    def restore(self, message_id: bytes, record: Delayed | None, kept_at: int) -> None:
+        """While rows are made anew: a message from `delays`, or its tombstone; what was laid down before gives way.
+
+        Raises msgspec.MsgspecError for a state that cannot be read.
+        """
+        known = self._messages.get(message_id)
+        if record is not None:
+            state = delays.restored(record)
+            before = [_stand(channel) for channel in (known.state if known is not None else state).channels]
+            row = self._messages.add(self._rows, message_id, state, record.sealed)
+            row.kept_at, row.folded = kept_at, record.folded_offset + 1
+            self._account(message_id, row, before if known is not None else [Phase.UNSTARTED] * len(before))
+            self._arm(message_id, row, delays.first_due(state, kept_at))
+        elif known is not None:
+            before = [_stand(channel) for channel in known.state.channels]
+            for channel in known.state.channels:
+                channel.phase = Phase.SKIPPED
+            self._account(message_id, known, before)
+            self._messages.unseal(self._rows, message_id, known)
+            self._messages.forget(self._rows, message_id)
+
     # ---- concluding
 
     def is_due(self, at_ms: int) -> bool:
-        """Whether some message's moment may have come."""
-        return self._due.is_due(at_ms)
+        """Whether some message's moment may have come, or that of somebody in the line who had to wait."""
+        return at_ms >= self._issuing.look_at_ms or self._due.is_due(at_ms)
 
     def fire(self, now_ms: int, limit: int) -> bool:
         """Touch the messages whose moment has come by `read_up_to_ms`, at most `limit`; whether there may be more."""
@@ -185,7 +269,10 @@ class Partition:
                 self._messages.forget(self._rows, message_id)
                 continue
             self._release(message_id, row, upto_ms)
-            again_ms = next_due(row.state, upto_ms)
+            if 0 < delays.keep_due(row) <= upto_ms:
+                row.kept_at = now_ms
+                self._kept.append(self._whole(message_id, row))
+            again_ms = delays.earlier(next_due(row.state, upto_ms), row)
             self._arm(message_id, row, again_ms if again_ms > upto_ms else now_ms + LOOK_AGAIN_MS)
             self._touched[message_id] = None
         return len(entries) == limit
@@ -196,62 +283,35 @@ class Partition:
             bit = 1 << index
             if channel.phase == Phase.DEFERRED and channel.until <= upto_ms and not row.released & bit:
                 row.released |= bit
-                self._lines.add(self._rows, channel.channel, row.state.app_id, (channel.seq, message_id))
+                queue = (row.state.app_id, row.state.type)
+                self._lines.add(self._rows, channel.channel, queue, (channel.seq, message_id))
 
     def conclude(self, now_ms: int, out: list[Record]) -> None:
         """Propose what holds now for every message touched, then issue as far as there is room."""
+        out += self._kept
+        self._kept.clear()
         touched, self._touched = self._touched, {}
         for message_id in touched:
             row = self._messages.get(message_id)
             if row is None:
                 continue
             for made in decide(row.state, now_ms, self.read_up_to_ms):
-                self._propose(message_id, row.state, made, now_ms, out)
-            self._return(message_id, row)
-        for channel in self._lines.channels():
-            self._issue(channel, now_ms, out)
+                self._propose(out, now_ms, message_id, row.state, made)
+            if self._issuing.taken:
+                self._issuing.put_back(message_id, row)
+        self._issuing.issue(self._in_flight, now_ms, partial(self._propose, out, now_ms))
 
     def _propose(
-        self, message_id: bytes, state: MessageState, made: Conclusion, now_ms: int, out: list[Record]
+        self, out: list[Record], now_ms: int, message_id: bytes, state: MessageState, made: Conclusion
     ) -> bool:
         """Append a conclusion unless another one has to be read first; whether it was."""
         if self._unread.blocks(message_id, made):
             return False
+        if made.stage == _COMPLETED:
+            made = self._issuing.explained(state, made, now_ms)
         self._unread.add(message_id, made)
         out.append(consequences.conclusion(self._rules.author, message_id, state, made, now_ms))
         return True
-
-    def _return(self, message_id: bytes, row: Row) -> None:
-        """Put back into the line what was taken from it, is not unread any more, and still waits."""
-        if not self._taken:
-            return
-        for index, channel in enumerate(row.state.channels):
-            key = (message_id, channel.channel)
-            if key in self._taken and not self._unread.holds(message_id, channel.channel):
-                self._taken.discard(key)
-                if _is_in_line(row, index):
-                    self._lines.put_back(channel.channel, row.state.app_id, (channel.seq, message_id))
-
-    def _issue(self, name: str, now_ms: int, out: list[Record]) -> None:
-        room = self._rules.window(name) - self._in_flight[name] - self._unread.issues[name]
-        while room > 0:
-            entry = self._lines.take(name)
-            if entry is None:
-                return
-            room -= self._issue_one(name, entry, now_ms, out)
-
-    def _issue_one(self, name: str, entry: tuple[int, bytes], now_ms: int, out: list[Record]) -> bool:
-        """Propose the attempt of whoever was taken from the line; False when that entry holds no longer."""
-        seq, message_id = entry
-        row = self._messages.get(message_id)
-        if row is None:
-            return False
-        for index, channel in enumerate(row.state.channels):
-            if channel.channel == name and channel.seq == seq and _is_in_line(row, index):
-                self._taken.add((message_id, name))
-                made = issue(row.state, channel, now_ms, self._rules.hold_ms)
-                return made is not None and self._propose(message_id, row.state, made, now_ms, out)
-        return False
 
     # ---- writing
 
@@ -260,8 +320,11 @@ class Partition:
         rows, self._rows = self._rows, Rows()
         self._messages.cut(rows)
         self._due.cut(rows)
+        self._lines.cut()
         in_flight = {channel: count for channel, count in self._in_flight.items() if count}
-        Checkpoint(self.position, now_ms, in_flight, self._lines.tallies()).put(rows, self._keys)
+        Checkpoint(self.position, now_ms, in_flight, self._lines.tallies(), self.requests_position).put(
+            rows, self._keys
+        )
         self._cuts.append(self.position * MAX_CHANNELS)
         return rows
 
@@ -276,5 +339,6 @@ class Partition:
         return self._lines.backlog()
 
 
-def _is_in_line(row: Row, index: int) -> bool:
-    return row.state.channels[index].phase == Phase.WAITING or bool(row.released >> index & 1)
+def _stand(channel: ChannelState) -> int:
+    """Where a channel stands as far as lines and windows are concerned: its phase; deferred, until when (negative)."""
+    return -channel.until if channel.phase == Phase.DEFERRED else channel.phase

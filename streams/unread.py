@@ -11,7 +11,7 @@ from schemas.records import Event
 from schemas.statuses import Stage
 from streams.decide import Conclusion
 
-OWN: Final = frozenset({Stage.ISSUED, Stage.LAPSED, Stage.TIMED_OUT, Stage.COMPLETED})
+OWN: Final = frozenset({Stage.ISSUED, Stage.LAPSED, Stage.TIMED_OUT, Stage.HELD, Stage.DEFERRED, Stage.COMPLETED})
 """Stages that settle itself concludes."""
 _ISSUED: Final[str] = Stage.ISSUED
 _COMPLETED: Final[str] = Stage.COMPLETED

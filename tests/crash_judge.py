@@ -12,8 +12,10 @@ from schemas import ids
 from schemas.statuses import Stage
 from streams.checkpoint import checkpoint_of
 from streams.fold import Effect, fold
+from streams.hours import quiet_until
 from streams.keys import Keys, seq_bytes
 from streams.message_state import MessageState, Phase, Place, pack
+from streams.retries import TRIES
 from streams.rows import decode_row
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ def check_disk(world: World, store: Store) -> None:
         if store.get(KEYS.due(row.armed, key)) is None:
             world.found["message without due entry"] += 1
         for index, channel in enumerate(row.state.channels):
-            place = KEYS.line(channel.channel, row.state.app_id) + seq_bytes(channel.seq)
+            place = KEYS.line(channel.channel, row.state.app_id, row.state.type) + seq_bytes(channel.seq)
             is_waiting = channel.phase == Phase.WAITING or bool(row.released >> index & 1)
             if is_waiting != (store.get(place) == key):
                 world.found["line differs from state"] += 1
@@ -63,6 +65,8 @@ class Ledger:
         self.finals: dict[bytes, list[tuple[int, str]]] = defaultdict(list)
         self.proved: dict[tuple[bytes, str], int] = {}
         self.issued: dict[tuple[bytes, str, int], tuple[int, int]] = {}
+        self.issued_at: dict[bytes, list[tuple[int, int, int]]] = defaultdict(list)
+        self.refuted: set[tuple[bytes, str]] = set()
         folded(world, len(world.log), self.note)
 
     def note(self, place: Place, event: Event, effect: int) -> None:
@@ -72,6 +76,11 @@ class Ledger:
             self.finals[event.message_id].append((place.offset, event.status))
         elif effect == Effect.ISSUED:
             self.issued[*key, event.attempt] = (place.offset, event.claim_by)
+            self.issued_at[event.message_id].append((event.at, event.claim_by, place.appended_at))
+        elif event.stage == Stage.RECEIPT and event.status == "failed":
+            self.refuted.add(key)  # a receipt may come before the answer to the call, and says more
+        elif event.status == "accepted" and key in self.refuted:
+            return
         elif event.stage in (Stage.OUTCOME, Stage.RECEIPT) and event.status in ("accepted", "delivered", "read"):
             self.proved.setdefault(key, place.offset)
 
@@ -93,6 +102,9 @@ def judge(world: World, first: dict[bytes, Event]) -> None:
         _judge_call(world.found, ledger, call, plan, taken)
         attempts[delivery.message_id, delivery.channel, delivery.attempt] += 1
     world.found["same attempt called twice"] += sum(count - 1 for count in attempts.values())
+    made = Counter((of, channel) for of, channel, _ in attempts)
+    for (of, _), count in made.items():
+        _judge_tries(world.found, first[of], count)
 
 
 def _judge_message(found: Counter[str], ledger: Ledger, event: Event, told: set[tuple[str, str]]) -> None:
@@ -101,12 +113,34 @@ def _judge_message(found: Counter[str], ledger: Ledger, event: Event, told: set[
         found["lost: no final status"] += 1
         return
     found["final status never told"] += sum((ids.show(of), status) not in told for _, status in finals)
+    _judge_times(found, event, ledger.issued_at[of])
     offset, status = finals[-1]
     channels = event.plan.channels if event.plan is not None else []
     easy = [channel.channel for channel in channels if channel.success == "accepted"]
     is_proved = any(ledger.proved.get((of, channel), offset) < offset for channel in easy)
     if is_proved and status in ("failed", "expired"):
         found["final status denies a logged proof"] += 1
+
+
+def _judge_tries(found: Counter[str], event: Event, calls: int) -> None:
+    """Without lost answers a channel is called no more often than the plan says."""
+    plan = event.plan
+    assert plan is not None
+    if plan.on_unknown != "again" and calls > (plan.tries or TRIES):
+        found["called more often than the plan says"] += 1
+
+
+def _judge_times(found: Counter[str], event: Event, issued: list[tuple[int, int, int]]) -> None:
+    """Nothing is issued before its time (by either clock), in its quiet hours, or to be claimed in them."""
+    plan = event.plan
+    assert plan is not None
+    for at, claim_by, appended_at in issued:
+        if max(at, appended_at) < plan.send_at:
+            found["issued before its time"] += 1
+        if quiet_until(plan.quiet_from, plan.quiet_until, at):
+            found["issued in quiet hours"] += 1
+        if quiet_until(plan.quiet_from, plan.quiet_until, claim_by - 1):
+            found["may be claimed in quiet hours"] += 1
 
 
 def _judge_call(found: Counter[str], ledger: Ledger, call: Call, plan: Plan, taken: set[tuple[bytes, str]]) -> None:

@@ -18,6 +18,7 @@ from schemas.records import Delivery, Event, Outcome, Plan
 from schemas.statuses import Stage
 from streams.checkpoint import Checkpoint, checkpoint_of, clear
 from streams.consequences import Author, Record
+from streams.hours import DAY_MS, MINUTE_MS, OFFSET_MS
 from streams.message_state import Place
 from streams.partition import Partition, Rules
 from tests.crash_judge import KEYS, check_disk, judge
@@ -26,6 +27,7 @@ from tests.factories import T0, accepted, answer, message_id, plan_channel, reje
 HOLD_MS: Final = 5_000
 TIMEOUT_MS: Final = 20_000
 PARTS_ON_DISK: Final = 2
+DAY_MINUTES: Final = 1_440
 
 
 class CrashError(Exception):
@@ -214,7 +216,9 @@ class SinkModel:
         self.say(delivery, Stage.SENDING)
         yield
         if world.chance(0.05):
-            self.say(delivery, Stage.DEFERRED, until=world.now + rnd.choice((500, 3_000)))
+            scope = rnd.choice(("", "", "recipient", "channel", "account"))
+            until = world.now + rnd.choice((0, 500, 3_000, 20_000))
+            self.say(delivery, Stage.DEFERRED, until=until, scope=scope, reason="transient")
             return
         if world.chance(0.1):
             world.now += rnd.choice((1_000, 4_000, 9_000))
@@ -222,17 +226,26 @@ class SinkModel:
             self.say(delivery, Stage.DROPPED, reason="too_late")
             return
         world.crash()
-        how = rnd.choices(("ok", "bad", "lost"), (7, 2, 1))[0]
+        how = rnd.choices(("ok", "bad", "later", "once", "lost"), (6, 1, 4, 1, 1))[0]
         is_taken = how == "ok" or (how == "lost" and world.chance(0.5))
         world.calls.append(Call(len(world.log), delivery, is_taken))
         yield
         world.crash()
         if how == "lost":
             self.say(delivery, Stage.UNKNOWN)
+        elif is_taken:
+            self.say(delivery, Stage.OUTCOME, "accepted")
         else:
-            self.say(
-                delivery, Stage.OUTCOME, "accepted" if is_taken else "failed", reason="" if is_taken else "billing"
-            )
+            self.refuse(delivery, how)
+
+    def refuse(self, delivery: Delivery, how: str) -> None:
+        """The provider refuses: for good, once, or until it can; sometimes it says when that may be."""
+        rnd = self.world.random
+        reason = {"bad": "billing", "once": "unmapped", "later": rnd.choice(("transient", "rate_limited"))}[how]
+        retry = rnd.choice(("", "later")) if how == "later" else {"bad": "never", "once": "once"}[how]
+        until = rnd.choice((0, 0, self.world.now + 2_000, self.world.now + 9_000, self.world.now + 100_000))
+        scope = rnd.choice(("recipient", "message", "channel", "account"))
+        self.say(delivery, Stage.OUTCOME, "failed", reason=reason, retry=retry, until=until, scope=scope)
 
     def say(self, delivery: Delivery, stage: Stage, status: str = "", **changes: object) -> None:
         """The sink appends an event."""
@@ -252,7 +265,10 @@ class SinkModel:
 
 
 def random_plan(rnd: Random, now: int) -> Plan:
-    """Any policy: one to three channels, any threshold, levels, ways with lost answers, some channels unusable."""
+    """Any policy: one to three channels, any threshold, levels, ways with lost answers, some channels unusable.
+
+    And any timing: some are to be sent later, some have quiet hours that begin or end within minutes.
+    """
     names = ("sms", "webhook", "voice")[: rnd.choice((1, 2, 2, 3))]
     channels = [
         plan_channel(
@@ -264,13 +280,22 @@ def random_plan(rnd: Random, now: int) -> Plan:
         )
         for name in names
     ]
+    send_at = rnd.choice((0, 0, 0, now + 5_000, now + 60_000))
+    minute = (max(send_at, now) + OFFSET_MS) % DAY_MS // MINUTE_MS
+    quiet = rnd.choice(((0, 0), (0, 0), (minute - 1, minute + 1), (minute + 1, minute + 2), (minute - 3, minute)))
     return Plan(
         reference="r",
         digest=rnd.randbytes(16),
-        expires_at=now + rnd.choice((9_000, 60_000, 300_000)),
+        send_at=send_at,
+        expires_at=max(send_at, now) + rnd.choice((9_000, 60_000, 300_000)),
         threshold=rnd.choice((0.1, 0.5, 0.6, 1.0)),
         on_unknown=rnd.choice(("again", "fall_back", "leave", "query")),
+        on_channel_down=rnd.choice(("wait", "fall_back")),
         channels=channels,
+        tries=rnd.choice((0, 1, 2, 3)),
+        quiet_from=quiet[0] % DAY_MINUTES,
+        quiet_until=quiet[1] % DAY_MINUTES,
+        fallbacks_per_hour=rnd.choice((0, 0, 0, 5)),
     )
 
 

@@ -18,7 +18,7 @@ AUTHOR = Author("normal", "settle@test")
 def done() -> Story:
     """A message that X failed and Y delivered; Z was not needed."""
     story = Story(accepted(ID, plan(0.6, send_at=T0 + 40)))
-    story.now += 50
+    story.look(50)
     story.answer(Stage.OUTCOME, "x", "failed", reason="recipient_invalid")
     story.now += 50
     story.answer(Stage.OUTCOME, "y", "accepted")

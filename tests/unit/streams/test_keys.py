@@ -28,7 +28,7 @@ def test_partitions_never_overlap(lane: int, one: int, other: int) -> None:
         keys.state(message_id(1)),
         keys.sealed(message_id(1)),
         keys.due(5),
-        keys.line("sms", "his"),
+        keys.line("sms", "his", "lab_report"),
     ]
     assert all(keys.prefix < key < keys.end for key in made)
     assert one == other or not any(strange.prefix <= key < strange.end for key in made)
@@ -40,13 +40,14 @@ def test_a_moment_long_past_is_the_first() -> None:
 
 
 def test_lines_of_similar_names_are_apart() -> None:
-    """Channel and application are separated: no line's prefix begins another's."""
+    """Channel, application and type are separated: no line's prefix begins another's."""
     keys = Keys(0, 0)
-    assert not keys.line("sms", "app1").startswith(keys.line("sms", "app"))
-    assert keys.line("sm", "sx") != keys.line("sms", "x")
+    assert not keys.line("sms", "app1", "t").startswith(keys.line("sms", "app", "t"))
+    assert not keys.line("sms", "app", "t1").startswith(keys.line("sms", "app", "t"))
+    assert keys.line("sm", "sx", "t") != keys.line("sms", "x", "t") != keys.line("sms", "xt", "")
 
 
 @given(st.integers(0, 1 << 62))
 def test_places_in_the_line_come_back(seq: int) -> None:
     """The place is the end of the key."""
-    assert seq_of(Keys(0, 0).line("sms", "his") + seq_bytes(seq)) == seq
+    assert seq_of(Keys(0, 0).line("sms", "his", "t") + seq_bytes(seq)) == seq

@@ -10,7 +10,7 @@ from infra.state import Store
 from schemas.records import Delivery, Event, Outcome
 from schemas.statuses import Stage
 from streams import decide as decide_module
-from streams import facts
+from streams import facts, guard
 from streams import fold as fold_module
 from streams.checkpoint import Checkpoint, checkpoint_of, clear
 from streams.consequences import Author, Record
@@ -58,9 +58,24 @@ def _never_reminded(*_: object) -> None:
     return
 
 
-@pytest.mark.parametrize("broken", ["lapse", "lapsed claim", "due", "remind"])
+def _always_open(_state: MessageState, at_ms: int) -> int:
+    return at_ms
+
+
+def _any_hour(*_: int) -> int:
+    return 0
+
+
+def _again(*_: object) -> bool:
+    return True
+
+
+BROKEN = ["lapse", "lapsed claim", "due", "remind", "tries", "hours"]
+
+
+@pytest.mark.parametrize("broken", BROKEN)
 def test_a_broken_guard_is_seen(broken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The property above turns red when a guard, the due index or the reminder is broken."""
+    """The property above turns red when a guard, the due index, the reminder, tries or hours are broken."""
     if broken == "lapse":
         monkeypatch.setattr(fold_module, "may_lapse", _lapses_early)
         monkeypatch.setattr(decide_module, "may_lapse", _lapses_early)
@@ -68,10 +83,16 @@ def test_a_broken_guard_is_seen(broken: str, tmp_path: Path, monkeypatch: pytest
         monkeypatch.setitem(fold_module._STEPS, Stage.LAPSED, _lapses_claimed)
     elif broken == "due":
         monkeypatch.setattr(Partition, "_arm", _never_armed)
+    elif broken == "tries":
+        monkeypatch.setattr(facts, "may_try_again", _again)
+    elif broken == "hours":
+        for module in (facts, fold_module):
+            monkeypatch.setattr(module, "open_from", _always_open)
+        monkeypatch.setattr(guard, "quiet_until", _any_hour)
     else:
         monkeypatch.setattr(Partition, "remind", _never_reminded)
     found: dict[str, int] = {}
-    for block in range(8):
+    for block in range(24):
         found = found or found_bad(tmp_path / str(block), range(block * 5, block * 5 + 5))
     assert found
 

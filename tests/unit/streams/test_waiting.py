@@ -12,6 +12,8 @@ from streams.keys import Keys
 from streams.waiting import PAGE_ENTRIES, Tally, WaitingLines
 
 KEYS = Keys(2, 0)
+A = ("a", "t")
+B = ("b", "t")
 
 
 @pytest.fixture
@@ -29,7 +31,8 @@ def queued(store: Store, *entries: tuple[str, int]) -> WaitingLines:
     """Lines of one channel with these (application, place), on disk."""
     lines, rows = WaitingLines(store, KEYS, []), Rows()
     for app_id, seq in entries:
-        lines.add(rows, "sms", app_id, (seq, message(seq)))
+        lines.add(rows, "sms", (app_id, "t"), (seq, message(seq)))
+    lines.cut()
     store.write(rows)
     lines.written(max((seq for _, seq in entries), default=0))
     return lines
@@ -61,7 +64,7 @@ def test_lines_are_the_same_after_a_restart(store: Store) -> None:
     """From the rows and the tallies of the checkpoint, without what left the line."""
     lines, rows = queued(store, *(("a", seq) for seq in range(1, 6)), ("b", 6)), Rows()
     assert drain(lines, 2) == [1, 6]
-    lines.remove(rows, "sms", "a", 1)
+    lines.remove(rows, "sms", A, 1)
     store.write(rows)
     again = WaitingLines(store, KEYS, lines.tallies())
     assert again.backlog() == {("sms", "a"): 4, ("sms", "b"): 1}
@@ -72,17 +75,17 @@ def test_what_comes_back_keeps_its_place(store: Store) -> None:
     """A message that lapsed stands before those that came after it."""
     lines, rows = queued(store, *(("a", seq) for seq in range(1, 6))), Rows()
     assert drain(lines, 3) == [1, 2, 3]
-    lines.remove(rows, "sms", "a", 2)
-    lines.add(rows, "sms", "a", (2, message(2)))
-    lines.put_back("sms", "a", (1, message(1)))
+    lines.remove(rows, "sms", A, 2)
+    lines.add(rows, "sms", A, (2, message(2)))
+    lines.put_back("sms", A, (1, message(1)))
     assert drain(lines) == [1, 2, 4, 5]
 
 
 def test_an_unwritten_entry_is_waited_for(store: Store) -> None:
     """What is not on disk yet is not taken for the end of the line."""
-    lines = WaitingLines(store, KEYS, [Tally("sms", "a", 1, 7)])
+    lines = WaitingLines(store, KEYS, [Tally("sms", "a", 1, 7, "t")])
     rows = Rows()
-    lines.add(rows, "sms", "a", (9, message(9)))
+    lines.add(rows, "sms", A, (9, message(9)))
     assert lines.take("sms") is None
     store.write(rows)
     assert lines.take("sms") == (9, message(9))
@@ -108,16 +111,17 @@ def test_everybody_gets_a_turn(tmp_path: Path, moves: list[tuple[str, str]]) -> 
             rows = Rows()
             if what == "add":
                 seq += 1
-                lines.add(rows, "sms", app_id, (seq, message(seq)))
+                lines.add(rows, "sms", (app_id, "t"), (seq, message(seq)))
                 waiting[seq] = app_id
             elif what in ("take", "back") and (entry := lines.take("sms")) is not None and entry[0] in waiting:
                 owner = waiting.pop(entry[0])
-                lines.remove(rows, "sms", owner, entry[0])
+                lines.remove(rows, "sms", (owner, "t"), entry[0])
                 if what == "back":
                     store.write(rows)
                     rows = Rows()
-                    lines.add(rows, "sms", owner, entry)
+                    lines.add(rows, "sms", (owner, "t"), entry)
                     waiting[entry[0]] = owner
+            lines.cut()
             store.write(rows)
             lines.written(seq)
             if what == "restart":
