@@ -32,6 +32,11 @@ class Checkpoint(Struct, array_like=True):
     tallies: list[Tally] = field(default_factory=list)
     requests: int = -1
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether there are no rows to it yet."""
+        return self.written_at == 0
+
     def put(self, rows: Rows, keys: Keys) -> None:
         """Write it with these rows."""
         rows.put(keys.checkpoint, _pack(self))
@@ -72,4 +77,7 @@ async def fitting(store: Store, keys: Keys, log: Log, of: tuple[str, int], now_m
     if found is not None and first <= found.position <= end and now_ms - found.written_at <= MAX_AGE_MS:
         return found
     clear(store, keys)
-    return Checkpoint(max(first, await log.offset_for_time(*of, now_ms - MEMORY_MS)))
+    start = await log.offset_for_time(*of, now_ms - MEMORY_MS)
+    if found is not None and first <= found.position <= end:
+        start = min(start, found.position)  # nobody has read on since
+    return Checkpoint(max(first, start))

@@ -24,6 +24,9 @@ HOT_ROWS: Final = 20_000
 HOT_SEALED_BYTES: Final = 24 << 20
 """Sealed parts kept in memory per partition."""
 _HEADER: Final = Layout(">QQ")
+_LONG_HEADER: Final = Layout(">QQQQ")
+_IS_LONG: Final = 1 << 63
+"""Set in the first number of a long header; no moment is so late."""
 _pack_parts: Final = msgspec.msgpack.Encoder().encode
 _unpack_parts: Final = msgspec.msgpack.Decoder(list[bytes]).decode
 
@@ -32,7 +35,8 @@ class Row(Struct, gc=False):
     """One message.
 
     `armed` is the moment of its entry in the due index; bit i of `released` means that its deferred channel i is in
-    the line; `sealed` are the parts in the order of the channels, None when they are not in memory.
+    the line; `sealed` are the parts in the order of the channels, None when they are not in memory. `kept_at` is when
+    it was last written to `delays` (0: never), and events before the offset `folded` are in the state already.
     """
 
     state: MessageState
@@ -41,16 +45,24 @@ class Row(Struct, gc=False):
     sealed: list[bytes] | None = None
     is_dirty: bool = False
     cut: int = 0
+    kept_at: int = 0
+    folded: int = 0
 
 
 def encode_row(row: Row) -> bytes:
     """A row as its value on disk (without sealed parts)."""
+    if row.kept_at:
+        return _LONG_HEADER.pack(row.armed | _IS_LONG, row.released, row.kept_at, row.folded) + pack(row.state)
     return _HEADER.pack(row.armed, row.released) + pack(row.state)
 
 
 def decode_row(value: bytes) -> Row:
     """A row from its value on disk."""
     armed, released = _HEADER.unpack_from(value)
+    if armed & _IS_LONG:
+        armed, released, kept_at, folded = _LONG_HEADER.unpack_from(value)
+        state = unpack(memoryview(value)[_LONG_HEADER.size :])
+        return Row(state, armed ^ _IS_LONG, released, kept_at=kept_at, folded=folded)
     return Row(unpack(memoryview(value)[_HEADER.size :]), armed, released)
 
 
@@ -93,13 +105,18 @@ class MessageRows:
 
     def sealed_part(self, message_id: bytes, row: Row, index: int) -> bytes:
         """The sealed part of one channel; empty when the message is final, or never had any."""
+        found = self.sealed_parts(message_id, row)
+        return found[index] if found else b""
+
+    def sealed_parts(self, message_id: bytes, row: Row) -> list[bytes]:
+        """All sealed parts in the order of the channels; none when the message is final, or never had any."""
         if row.sealed is None:
             value = self._store.get(self._keys.sealed(message_id))
             if value is None:
-                return b""
+                return []
             row.sealed = _unpack_parts(value)
             self._sealed_bytes += sum(map(len, row.sealed))
-        return row.sealed[index]
+        return row.sealed
 
     def unseal(self, rows: Rows, message_id: bytes, row: Row) -> None:
         """The message is final: its sealed parts are not needed any more."""
