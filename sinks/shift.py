@@ -74,19 +74,27 @@ class Shift:
         return is_complete and all(answered)
 
     async def _claim_all(self, waiting: list[Delivery]) -> bool:
-        """Let the deliveries go out in their order, as fast as permits come; False when the partition is lost."""
+        """Let the deliveries go out, every provider's share at its own pace; False when the partition is lost."""
+        if not await self._may_begin():
+            return False
+        is_open = bool(self._outlets.current())
+        waiting = [*self._answer_at_once(waiting, is_open=is_open)]
+        if not is_open or not waiting:
+            return True
+        share = self._outlets.share(waiting)
+        if share.closed is not None:
+            self._defer(waiting, share.closed)
+            return True
+        if len(share.groups) == 1:
+            return await self._claim_share(*share.groups[0])
+        return all(await asyncio.gather(*(self._claim_share(outlet, group) for outlet, group in share.groups)))
+
+    async def _claim_share(self, outlet: Outlet, waiting: list[Delivery]) -> bool:
+        """Let them go out over one provider in their order, as fast as permits come; over another when it closes."""
         while waiting:
-            if not await self._may_begin():
-                return False
-            outlet = self._outlets.current()
-            waiting = [*self._answer_at_once(waiting, is_open=outlet is not None)]
-            if outlet is None or not waiting:
-                return True
             until_ms, now_ms = min(map(last_call_ms, waiting)), self._post.clock.now_ms()
-            standing = outlet.account.may_call(now_ms, until_ms - now_ms)
-            if standing.is_closed:
-                self._defer(waiting, standing)
-                return True
+            if outlet.account.may_call(now_ms, max(0, until_ms - now_ms)).is_closed:
+                return await self._claim_all(waiting)
             given = await outlet.account.admit(len(waiting), until_ms, lambda: self._chunk.is_stale)
             is_ours = await self._may_begin()
             waiting, claimed = self._claim(waiting, given.count if is_ours else 0)
@@ -94,6 +102,12 @@ class Shift:
                 outlet.account.give_back(given)
             if claimed:
                 self._begin(self._carry(outlet, given, claimed))
+            if not is_ours:
+                return False
+            is_open = outlet in self._outlets.current()
+            waiting = [*self._answer_at_once(waiting, is_open=True)]
+            if not is_open:
+                return await self._claim_all(waiting)
         return True
 
     def _defer(self, waiting: Sequence[Delivery], standing: Standing) -> None:
@@ -171,8 +185,10 @@ class Shift:
                 scribe = Scribe(self._post.worker, outlet.config.provider)
                 answer = scribe.dropped(one, self._post.clock.now_ms(), Reason.TOO_LATE)
             else:
+                began_s = self._post.clock.monotonic_s()
                 answer = await self._outcome(outlet, one)
                 outlet.account.told(given, answer)
+                self._outlets.told(outlet, answer, round((self._post.clock.monotonic_s() - began_s) * 1000))
         finally:
             outlet.account.give_back(given)
         await self._publish_all([(one, answer)])

@@ -202,7 +202,7 @@ class Desk:
         self.fence = Fence(6.0, lambda: 0.0)
         self.fence.answered(0.0)
         book = parse("provider: acme\nsource: x\naccepted: [OK]\nreasons: {}\n", "acme.yaml")
-        catalogue = Catalogue({("fake", "acme"): Entry("fake", "acme", Scripted, book)})
+        catalogue = Catalogue({("fake", name): Entry("fake", name, Scripted, book) for name in ("acme", "bold")})
         self.outlets = Outlets("fake", Lane.NORMAL, catalogue, self.registry, RING, self.clock)
         self.dispatch = self.another()
 

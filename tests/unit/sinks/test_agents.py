@@ -28,6 +28,5 @@ async def test_limits_follow_the_partitions() -> None:
     topic = "deliveries.fake.normal"
     owned = frozenset({TP(topic, 0), TP("deliveries.other.normal", 1), TP("deliveries.other.normal", 2)})
     resizing(desk.outlets, topic, 4)(owned)
-    outlet = desk.outlets.current()
-    assert outlet is not None
+    (outlet,) = desk.outlets.current()
     assert await outlet.account.limiter.admit(100, 2**60, lambda: True) == 8

@@ -315,8 +315,7 @@ async def test_permits_are_given_back() -> None:
 
     desk.on_call(call)
     await desk.work(*(parcel(number) for number in range(1, 30)))
-    outlet = desk.outlets.current()
-    assert outlet is not None
+    (outlet,) = desk.outlets.current()
     assert outlet.account.limiter.in_flight == 0
     assert desk.stages() == {Stage.SENDING: 29, Stage.OUTCOME: 29}
 
