@@ -16,13 +16,16 @@ from prometheus_client import Gauge
 
 from infra.clock import Clock
 from schemas.errors import Reason
-from schemas.records import Event
+from schemas.records import AccountUse, Event
 from schemas.statuses import Stage, Status
 from sinks.breaker import Breaker, Sign, State
 from sinks.limits import Limiter
+from sinks.quota import Quota, day_of
 
 LONGEST_PAUSE_MS: Final = 3_600_000
 """A provider that asks for more is asked again after so long."""
+HELD_MS: Final = 10_000
+"""What is held is looked at again so often."""
 OF_ACCOUNT: Final = frozenset({"channel", "account"})
 """Scopes of a failure that say something about the account."""
 STATE: Final = Gauge("medpost_account_state", "1 for the state it is in", ["channel", "provider", "state"])
@@ -53,27 +56,34 @@ class Pass(Struct, frozen=True):
 class Account:
     """One provider of one channel."""
 
-    def __init__(self, channel: str, provider: str, limiter: Limiter, clock: Clock) -> None:
+    def __init__(self, channel: str, provider: str, limiter: Limiter, clock: Clock, per_day: int = 0) -> None:
         self.channel: Final = channel
         self.provider: Final = provider
         self.limiter: Final = limiter
+        self.quota: Final = Quota(per_day, limiter.lane)
+        self.is_held: Callable[[], bool] = lambda: False
+        """Whether the provider is held by hand."""
         self._clock = clock
         self._breaker = Breaker()
         self._paused_until_ms = 0
         self._shown = ""
         limiter.add(self)
-        self._show(clock.now_ms())
+        self.look(clock.now_ms())
 
     # -- asked before a call
 
     def may_call(self, now_ms: int, patience_ms: int = 0) -> Standing:
         """How it stands; a pause that ends within `patience_ms` does not close it, but lets nothing through."""
         at_ms = self._at_ms()
+        if self.is_held():
+            return Standing(0, now_ms + HELD_MS, Reason.HELD)
         if wait_ms := self._breaker.wait_ms(at_ms):
             return Standing(0, now_ms + wait_ms, Reason.TRANSIENT)
         pause_ms = self._paused_until_ms - at_ms
         if pause_ms > patience_ms:
             return Standing(0, now_ms + pause_ms, Reason.RATE_LIMITED)
+        if until_ms := self.quota.closed_until_ms(now_ms):
+            return Standing(0, until_ms, Reason.QUOTA_EXHAUSTED)
         return Standing(self.limiter.free())
 
     async def admit(self, wanted: int, until_ms: int, is_stopped: Callable[[], bool]) -> Pass:
@@ -90,13 +100,16 @@ class Account:
 
     def told(self, given: Pass, answer: Event) -> None:
         """A call that was let through ended with that answer; it must still be given back."""
-        at_ms = self._at_ms()
+        at_ms, now_ms = self._at_ms(), self._clock.now_ms()
+        sign = sign_of(answer)
+        if sign is not None:
+            self.quota.count(now_ms)
         if answer.reason == Reason.RATE_LIMITED and answer.scope in OF_ACCOUNT and answer.until > answer.at:
             self._paused_until_ms = max(self._paused_until_ms, at_ms + min(answer.until - answer.at, LONGEST_PAUSE_MS))
             self._breaker.let_go(given.round)
-        elif (sign := sign_of(answer)) is not None:
+        elif sign is not None:
             self._breaker.told(given.round, sign, at_ms)
-        self._show(self._clock.now_ms())
+        self.look(now_ms)
 
     def give_back(self, given: Pass) -> None:
         """One call of a pass ended, or was not made."""
@@ -108,7 +121,28 @@ class Account:
         """How it stands, as a word for people."""
         if self._breaker.state is not State.OPEN:
             return self._breaker.state
-        return State.PAUSED if self._paused_until_ms > self._at_ms() else State.OPEN
+        if self._paused_until_ms > self._at_ms():
+            return State.PAUSED
+        return State.USED_UP if self.quota.closed_until_ms(self._clock.now_ms()) else State.OPEN
+
+    def use(self, now_ms: int) -> AccountUse:
+        """What this process uses and wants of it since this was asked last; without the process's name."""
+        demand = self.limiter.demand()
+        return AccountUse(
+            channel=self.channel,
+            provider=self.provider,
+            lane=self.limiter.lane,
+            at=now_ms,
+            day=day_of(now_ms),
+            calls=self.quota.calls(now_ms),
+            per_day=self.quota.per_day,
+            used_per_s=demand.used_per_s,
+            wanted_per_s=demand.wanted_per_s,
+            used_slots=demand.used_slots,
+            wanted_slots=demand.wanted_slots,
+            state=self.state,
+            until=self.may_call(now_ms).until_ms,
+        )
 
     @property
     def in_flight(self) -> int:
@@ -118,15 +152,17 @@ class Account:
     # -- one gate of its limiter
 
     def free(self) -> int:
-        """As a gate: what breaker and pause let through."""
+        """As a gate: what breaker, pause and quota let through."""
         at_ms = self._at_ms()
-        return 0 if self._paused_until_ms > at_ms else self._breaker.free(at_ms)
+        if self._paused_until_ms > at_ms:
+            return 0
+        return min(self._breaker.free(at_ms), self.quota.free(self._clock.now_ms(), self.in_flight))
 
     def take(self, count: int) -> None:
         """As a gate: so many calls begin."""
         if count:
             self._breaker.begin(self._at_ms())
-            self._show(self._clock.now_ms())
+            self.look(self._clock.now_ms())
 
     def wait_s(self) -> float:
         """As a gate: a pause ends with time, a probe with its answer."""
@@ -136,7 +172,7 @@ class Account:
     def _at_ms(self) -> int:
         return round(self._clock.monotonic_s() * 1000)
 
-    def _show(self, now_ms: int) -> None:
+    def look(self, now_ms: int) -> None:
         """Tell metrics and log when the state is another."""
         state = self.state
         if state == self._shown:
