@@ -25,10 +25,14 @@ from schemas.errors import Permanent, UnavailableError
 from schemas.records import Event
 from streams.checkpoint import Checkpoint, fitting
 from streams.consequences import Record
+from streams.fold import MEMORY_MS
 from streams.keys import Keys
 from streams.message_state import Place
 from streams.outbox import Outbox
 from streams.partition import Partition, Rules
+from streams.rebuild import rebuild
+from streams.request_feed import Feed, count
+from streams.requests import Asked, Inbox
 from streams.writes import Cell, Writes
 
 FIRED_AT_ONCE: Final = 500
@@ -52,6 +56,8 @@ class Ground(Struct):
     store: Store
     outbox: Outbox
     rules: Rules
+    feed: Feed
+    partitions: int
 
 
 def read_events(records: Sequence[LogRecord]) -> list[Reading]:
@@ -78,10 +84,16 @@ class Owner:
         self._inbox: deque[tuple[list[Reading], asyncio.Future[None]]] = deque()
         self._writes = self._writes_of(self._state)
         self._sent: dict[bytes, Event] = {}
+        self._requests = self._inbox_from(0)
         self._gate: tuple[int, int] | None = None
         self._is_asking = False
         self._is_live = False
         self._is_dropped = False
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it has caught up, and is not given up."""
+        return self._is_live
 
     # ---- taking over, giving up
 
@@ -92,6 +104,9 @@ class Owner:
         checkpoint = await fitting(self._ground.store, self._keys, worker.tail, (topic, self._number), now_ms)
         self._state = Partition(self._ground.store, self._keys, self._ground.rules, checkpoint)
         self._writes = self._writes_of(self._state)
+        self._requests = self._inbox_from(checkpoint.requests)
+        if checkpoint.is_fresh:
+            await rebuild(worker.tail, (self._ground.outbox.delays, self._number), self._state, self._write_silently)
         end = await worker.tail.end_offset(topic, self._number)
         count = await worker.tail.read(topic, self._number, checkpoint.position, end, self._fold_silently)
         is_ours = await worker.fence.wait_fresh(lambda: self._is_dropped)
@@ -104,6 +119,20 @@ class Owner:
         self._state.deliver_again(self._ground.clock.now_ms(), out)
         self._conclude(out, None)
         self._drain()
+        await self._follow_requests(checkpoint.requests)
+
+    async def _follow_requests(self, start: int) -> None:
+        """Read what was asked since the stored position (none: as far back as messages are remembered), and go on."""
+        feed = self._ground.feed
+        if start < 0:
+            start = await feed.offset_for_time(self._ground.clock.now_ms() - MEMORY_MS)
+        self._requests = self._inbox_from(start)
+        await feed.join(start, self._take_requests)
+        if self._is_dropped:
+            feed.leave(self._take_requests)
+
+    def _inbox_from(self, position: int) -> Inbox:
+        return Inbox(self._ground.rules.author, (self._number, self._ground.partitions), position, count)
 
     def _fold_silently(self, records: Sequence[LogRecord]) -> None:
         if self._is_dropped:
@@ -111,6 +140,11 @@ class Owner:
         for place, event in read_events(records):
             self._read(place, event, None)
         EVENTS.labels("catch_up").inc(len(records))
+        self._write_silently()
+
+    def _write_silently(self) -> None:
+        if self._is_dropped:
+            return
         self._writes.acknowledge(self._writes.add(self._state.cut(self._ground.clock.now_ms()), _nobody))
 
     def _writes_of(self, state: Partition) -> Writes:
@@ -120,6 +154,7 @@ class Owner:
         """The partition is not ours any more."""
         self._is_dropped = True
         self._is_live = False
+        self._ground.feed.leave(self._take_requests)
         for _, done in self._inbox:
             _resolve(done)
         self._inbox.clear()
@@ -167,6 +202,7 @@ class Owner:
                 elif event is not None:
                     self._state.remind(event, place, out)
             EVENTS.labels("live").inc(len(readings))
+            self._copy_requests(out)
             self._conclude(out, done)
 
     def _read(self, place: Place, event: Event | None, out: list[Record] | None) -> None:
@@ -174,6 +210,33 @@ class Owner:
             self._state.pass_over(place.offset)
         else:
             self._state.read(event, place, out)
+            self._requests.look(event.message_id)
+
+    # ---- requests
+
+    def _take_requests(self, found: list[Asked]) -> None:
+        """Records of `requests`: what concerns a message known here is copied into the log."""
+        now_ms = self._ground.clock.now_ms()
+        for asked in found:
+            self._requests.take(asked, now_ms)
+        self._answer()
+
+    def _answer(self) -> None:
+        """Copy what can be copied, if this is the moment; else a later tick does."""
+        if not self._is_live or not self._ground.worker.fence.is_fresh():
+            return
+        out: list[Record] = []
+        self._copy_requests(out)
+        if out:
+            self._conclude(out, None)
+
+    def _copy_requests(self, out: list[Record]) -> None:
+        """The copies go out with these records; the position in `requests` is written with the rows they belong to."""
+        now_ms = self._ground.clock.now_ms()
+        for message_id in self._requests.looked():
+            out += self._requests.copies(message_id, self._state.state_of(message_id), now_ms)
+        self._requests.expire(now_ms)
+        self._state.requests_position = self._requests.position
 
     # ---- time
 
@@ -182,6 +245,7 @@ class Owner:
         if not self._is_live or not self._ground.worker.fence.is_fresh():
             return
         self._drain()
+        self._answer()
         self._pass_gate()
         now_ms = self._ground.clock.now_ms()
         if self._state.is_due(min(now_ms, self._state.read_up_to_ms)):

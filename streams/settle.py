@@ -26,6 +26,7 @@ from streams.message_state import Place
 from streams.outbox import Outbox
 from streams.owner import Ground, Owner, Reading
 from streams.partition import Rules, Window
+from streams.request_feed import Feed
 
 HOLD_MS: Final = {Lane.URGENT: 5_000, Lane.NORMAL: 30_000, Lane.BULK: 30_000}
 """How long a delivery may wait for its claim. The urgent one is shorter than a fail-over on purpose: what a dead sink
@@ -107,6 +108,10 @@ class Settle:
                 raise
         return owner.take(readings)
 
+    def is_caught_up(self) -> bool:
+        """Whether every partition here has been read to its end, and rebuilt where its rows were lost."""
+        return all(owner.is_live for owner in self._owners.values())
+
     def tick(self) -> None:
         """Look at the clock for every partition."""
         for owner in list(self._owners.values()):
@@ -137,11 +142,15 @@ def run(settings: Settings, lane: str, window: Callable[[str], int] | None = Non
     worker = Worker(settings, "settle", lane)
     rules = Rules(Author(lane, worker.name), hold_ms, window)
     outbox = Outbox(settings, lane)
-    settle = Settle(Ground(worker, SystemClock(), store, outbox, rules), chosen)
+    feed = Feed(worker, outbox.requests)
+    ground = Ground(worker, SystemClock(), store, outbox, rules, feed, settings.partitions)
+    settle = Settle(ground, chosen)
     worker.on_assigned(settle.assigned)
     worker.on_revoked(settle.revoked)
     worker.agent(outbox.events, settle.settle, max_records=CHUNK_RECORDS[chosen], window=CHUNKS_IN_FLIGHT)
     worker.on_started(settle.look)
+    worker.on_started(feed.begin)
+    worker.ready_when(settle.is_caught_up, "catching up with the log, or rebuilding from delays: see the log")
     worker.every(TICK_S, settle.tick)
     worker.every(1.0, settle.show)
     try:

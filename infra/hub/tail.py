@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar, cast
 
+import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
@@ -18,6 +19,12 @@ from schemas.errors import UnavailableError
 T = TypeVar("T")
 BATCH_RECORDS: Final = 2_000
 POLL_MS: Final = 200
+FOLLOW_WAIT_MS: Final = 500
+"""The broker holds a fetch of a followed partition so long while there is nothing new."""
+RETRY_S: Final = 1.0
+"""Pause before a partition is followed again after the broker failed."""
+
+log = structlog.get_logger("hub")
 
 
 class LogTail:
@@ -31,14 +38,14 @@ class LogTail:
         self._asking: AIOKafkaConsumer | None = None
         self._starting = asyncio.Lock()
 
-    async def _started(self) -> AIOKafkaConsumer:
+    async def _started(self, fetch_wait_ms: int = 50) -> AIOKafkaConsumer:
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap,
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",
-            fetch_max_wait_ms=50,
+            fetch_max_wait_ms=fetch_wait_ms,
         )
         try:
             await consumer.start()
@@ -103,6 +110,31 @@ class LogTail:
         finally:
             await consumer.stop()
         return count
+
+    async def follow(
+        self, topic: str, partition: int, start: int, on_records: Callable[[Sequence[Record]], None]
+    ) -> None:
+        """Hand over all records from `start` on as they come, for ever; an absent broker is waited for."""
+        place, position = TopicPartition(topic, partition), start
+        while True:
+            try:
+                consumer = await self._started(FOLLOW_WAIT_MS)
+            except UnavailableError:
+                await asyncio.sleep(RETRY_S)
+                continue
+            try:
+                consumer.assign([place])
+                consumer.seek(place, position)
+                while True:
+                    found = (await consumer.getmany(place, timeout_ms=POLL_MS)).get(place, [])
+                    if found:
+                        on_records(cast("Sequence[Record]", found))
+                        position = found[-1].offset + 1
+            except KafkaError as problem:
+                log.warning("following stopped", topic=topic, problem=type(problem).__name__)
+                await asyncio.sleep(RETRY_S)
+            finally:
+                await consumer.stop()
 
 
 async def _translated(asking: Awaitable[T]) -> T:

@@ -2,10 +2,10 @@
 
 from schemas import ids
 from schemas.codec import DELIVERY, EVENT, OUTCOME
-from schemas.records import Delivery, Event, Outcome
+from schemas.records import Delivery, Event, Outcome, Request
 from schemas.statuses import Stage
 from streams import consequences
-from streams.consequences import Author
+from streams.consequences import Author, Record
 from streams.decide import decide
 from streams.fold import Effect, fold
 from streams.message_state import Place
@@ -71,7 +71,31 @@ def test_unusable_channels_are_announced_at_acceptance() -> None:
     state, _ = fold(None, event, Place(0, T0))
     assert state is not None
     (told,) = consequences.after_accepted(AUTHOR, state, event)
+    assert isinstance(told, Event)
     assert (told.stage, told.channel, told.reason) == (Stage.SKIPPED, "x", "app_disabled")
+
+
+def test_a_message_that_replaces_another_asks_for_it() -> None:
+    """Besides what it says of its own channels, live and when it is said again."""
+    event = accepted(ID, plan(supersedes=bytes(range(16))))
+    state, effect = fold(None, event, Place(0, T0))
+    assert state is not None
+    (asked,) = consequences.told(AUTHOR, state, event, effect)
+    assert isinstance(asked, Request)
+    assert (asked.kind, asked.message_id, asked.app_id) == ("supersede", bytes(range(16)), "his")
+    assert list(consequences.told_again(AUTHOR, state, event, Place(0, T0))) == [asked]
+
+
+def test_withdrawn_channels_are_announced() -> None:
+    """Each as skipped, with the reason."""
+    copy = Event(ID, Stage.CANCEL_REQUESTED, status="cancel_requested", at=T0, detail="17")
+    state, _ = fold(None, accepted(ID, plan()), Place(0, T0))
+    state, effect = fold(state, copy, Place(1, T0))
+    assert state is not None
+    told = list(consequences.told(AUTHOR, state, copy, effect))
+    assert [record.stage for record in told if isinstance(record, Event)] == [Stage.SKIPPED] * 3
+    assert {record.reason for record in told if isinstance(record, Event)} == {"cancelled_by_sender"}
+    assert list(consequences.told_again(AUTHOR, state, copy, Place(1, T0))) == told
 
 
 def test_the_application_is_told_and_needless_channels_are_announced() -> None:
@@ -111,7 +135,7 @@ def test_a_repeat_is_marked_as_possible_duplicate() -> None:
 def test_everything_made_can_be_encoded() -> None:
     """Every field has the type that its schema wants."""
     story = done()
-    records: list[Event | Outcome | Delivery] = [event for event in story.log if event.stage != Stage.ACCEPTED]
+    records: list[Record] = [event for event in story.log if event.stage != Stage.ACCEPTED]
     records += consequences.after_completed(AUTHOR, story.known, story.log[-1])
     records += consequences.after_conflict(AUTHOR, story.known, accepted(ID, plan(0.6, digest=bytes(16))))
     records.append(consequences.delivery(AUTHOR, ID, story.known, story.channel("y"), b"sealed"))

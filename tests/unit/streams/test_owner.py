@@ -14,7 +14,7 @@ from infra.settings import Settings
 from infra.state import Store
 from schemas.codec import EVENT
 from schemas.errors import Permanent, UnavailableError
-from schemas.records import Event
+from schemas.records import Event, Request
 from schemas.statuses import Stage
 from streams.checkpoint import MAX_AGE_MS, checkpoint_of
 from streams.consequences import Author
@@ -23,6 +23,8 @@ from streams.message_state import Place
 from streams.outbox import Outbox
 from streams.owner import Ground, Owner
 from streams.partition import Rules
+from streams.request_feed import Feed
+from streams.requests import PATIENCE_MS, Asked
 from tests.factories import T0, accepted, answer, message_id, plan, rejected
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ class Found(Struct):
     offset: int
     value: bytes | None
     timestamp: int = T0
+    key: bytes | None = None
+    topic: str = ""
 
 
 class Batch:
@@ -67,6 +71,7 @@ class Log:
 
     def __init__(self) -> None:
         self.records: list[Found] = []
+        self.delays: list[Found] = []
         self.batches: list[Batch] = []
         self.tasks: list[asyncio.Task[Any]] = []
         self.is_owner = True
@@ -83,25 +88,29 @@ class Log:
             raw = event if isinstance(event, bytes) else EVENT.encode(event)
             self.records.append(Found(len(self.records), raw))
 
-    async def begin_offset(self, _topic: str, _partition: int) -> int:
-        """The first offset still kept."""
-        return self.first
+    def of(self, topic: str) -> list[Found]:
+        """The records of a topic."""
+        return self.delays if topic.startswith("delays") else self.records
 
-    async def end_offset(self, _topic: str, _partition: int) -> int:
+    async def begin_offset(self, topic: str, _partition: int) -> int:
+        """The first offset still kept."""
+        return self.first if self.of(topic) is self.records else 0
+
+    async def end_offset(self, topic: str, _partition: int) -> int:
         """The log's end."""
-        self.asked += 1
-        return len(self.records)
+        self.asked += self.of(topic) is self.records
+        return len(self.of(topic))
 
     async def offset_for_time(self, _topic: str, _partition: int, ts_ms: int) -> int:
         """The first record of that time or later."""
         return next((record.offset for record in self.records if record.timestamp >= ts_ms), len(self.records))
 
     async def read(
-        self, _topic: str, _partition: int, start: int, end: int, on_records: Callable[[Sequence[Found]], None]
+        self, topic: str, _partition: int, start: int, end: int, on_records: Callable[[Sequence[Found]], None]
     ) -> int:
         """Records from start to end."""
         await self.may_read.wait()
-        on_records(self.records[start:end])
+        on_records(self.of(topic)[start:end])
         return end - start
 
     def held_batch(self) -> Batch:
@@ -134,7 +143,8 @@ class Bench:
         self.log, self.clock, self.store = Log(), HandClock(T0), Store(folder / "db")
         outbox = Outbox(Settings(home=folder, namespace=""), "normal")
         rules = Rules(Author("normal", "test"), 30_000, lambda _: 100)
-        self.ground = Ground(cast("Worker", self.log), self.clock, self.store, outbox, rules)
+        feed = Feed(cast("Worker", self.log), outbox.requests)
+        self.ground = Ground(cast("Worker", self.log), self.clock, self.store, outbox, rules, feed, 1)
         self.owner = Owner(self.ground, KEYS, 0)
 
     async def settled(self) -> None:
@@ -335,3 +345,84 @@ async def test_rows_that_fit_are_kept(bench: Bench) -> None:
     await Owner(bench.ground, KEYS, 0).begin()
     assert {key[-16:] for key, _ in bench.store.iterate(*KEYS.states)} == {ID, message_id(2)}
     assert bench.position() == 3
+
+
+# ---- requests
+
+
+def ask(bench: Bench, offset: int, of: bytes = ID) -> None:
+    """Somebody asks for a message to be taken back."""
+    asked = Request(offset.to_bytes(16, "big"), "cancel", of, at=T0)
+    bench.owner._take_requests([Asked(offset, T0, asked)])
+
+
+def asked_up_to(bench: Bench) -> int:
+    """The position in `requests` on disk."""
+    found = checkpoint_of(bench.store, KEYS)
+    return found.requests if found is not None else -1
+
+
+async def begun(bench: Bench) -> None:
+    """The message is accepted, issued, and all of it on disk."""
+    bench.log.append(accepted(ID, plan(0.6)))
+    await bench.owner.begin()
+    bench.acknowledge()
+    await bench.settled()
+
+
+async def test_a_request_is_copied_into_the_log(bench: Bench) -> None:
+    """Its position is written when the copy is acknowledged, and not before."""
+    await begun(bench)
+    ask(bench, 0)
+    assert bench.stages(-1) == [Stage.CANCEL_REQUESTED]
+    await bench.settled()
+    assert asked_up_to(bench) <= 0
+    bench.acknowledge()
+    await bench.settled()
+    assert asked_up_to(bench) == 1
+
+
+async def test_a_request_survives_death_before_its_copy(bench: Bench) -> None:
+    """The next owner begins at the stored position, so it reads the request again."""
+    await begun(bench)
+    ask(bench, 0)
+    bench.owner.drop()
+    bench.acknowledge()
+    await bench.settled()
+    bench.owner = Owner(bench.ground, KEYS, 0)
+    await bench.owner.begin()
+    assert asked_up_to(bench) <= 0
+    ask(bench, 0)
+    assert bench.stages(-1) == [Stage.CANCEL_REQUESTED]
+
+
+async def test_a_request_waits_for_its_message(bench: Bench) -> None:
+    """Its copy goes out with what follows from the acceptance; after a minute it is given up."""
+    await begun(bench)
+    ask(bench, 0, message_id(2))
+    ask(bench, 1, message_id(3))
+    batches = len(bench.log.batches)
+    bench.take(1, accepted(message_id(2), plan(0.6)))
+    assert Stage.CANCEL_REQUESTED in bench.stages(batches)
+    bench.clock.advance(PATIENCE_MS)
+    bench.owner.tick()
+    bench.take(2, accepted(message_id(4), plan(0.6)))
+    bench.acknowledge()
+    await bench.settled()
+    assert asked_up_to(bench) == 2
+
+
+async def test_requests_wait_while_the_heartbeat_is_old(bench: Bench) -> None:
+    """A tick answers them afterwards; nothing is asked of an owner that has given up."""
+    await begun(bench)
+    bench.log.is_owner = False
+    ask(bench, 0)
+    batches = len(bench.log.batches)
+    bench.owner.tick()
+    assert len(bench.log.batches) == batches
+    bench.log.is_owner = True
+    bench.owner.tick()
+    assert bench.stages(batches) == [Stage.CANCEL_REQUESTED]
+    bench.owner.drop()
+    ask(bench, 1)
+    assert len(bench.log.batches) == batches + 1

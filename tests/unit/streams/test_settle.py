@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from infra.registry import Registry
     from infra.state import Store
     from infra.worker import Worker
+    from streams.request_feed import Feed
 
 ID = message_id(1)
 PLACE = TP("events.normal", 2)
@@ -114,7 +115,7 @@ async def settle(monkeypatch: pytest.MonkeyPatch) -> Settle:
     worker = SimpleNamespace(task=asyncio.ensure_future)
     rules = Rules(Author("normal", "test"), 30_000, lambda _: 1)
     outbox = Outbox(Settings(home=Path("/nowhere")), "normal")
-    ground = Ground(cast("Worker", worker), HandClock(), cast("Store", None), outbox, rules)
+    ground = Ground(cast("Worker", worker), HandClock(), cast("Store", None), outbox, rules, cast("Feed", None), 4)
     made = Settle(ground, Lane.NORMAL)
     made.assigned(frozenset({PLACE, TP("events.normal", 3)}))
     await asyncio.sleep(0)
