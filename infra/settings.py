@@ -75,6 +75,18 @@ class Settings(BaseSettings):
     """Base URL of the simulated providers; empty: where the embedded ones listen."""
     crypto_keys: SecretStr | None = None
     """Keyring as JSON (see `infra.crypto`); None: `$MEDPOST_HOME/keys.json`, made at first use."""
+    gateway_host: str = "127.0.0.1"
+    """Address that the HTTP gateway listens on; TLS is the business of what stands before it."""
+    gateway_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Port of the HTTP gateway; 0: the first free one from 8790."""
+    gateway_rate_per_s: Annotated[float, Field(gt=0)] = 2_000.0
+    """Requests a second that the gateway takes from one application; twice as many at once."""
+    gateway_messages_per_day: Annotated[int, Field(ge=1)] = 5_000_000
+    """Messages that one application may hand to one gateway process within a day (UTC+8)."""
+    gateway_connections: Annotated[int, Field(ge=1)] = 1_000
+    """Connections that the gateway keeps open at once; one more is told 503."""
+    gateway_ack_s: Annotated[float, Field(ge=0.5, le=20)] = 5.0
+    """How long the gateway waits for the broker's acknowledgement before it answers 503."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least serious line that is written."""
 
@@ -151,6 +163,11 @@ def kafka_endpoint(settings: Settings) -> str:
 def simulators_endpoint(settings: Settings) -> str:
     """Base URL of the simulated providers, empty while none is known: they may come up later, on another port."""
     return settings.simulators or _local_servers(settings).get("simulators", "")
+
+
+def gateway_endpoint(settings: Settings) -> str:
+    """Base URL of this home's HTTP gateway; raises UnavailableError while none is known."""
+    return _required(_local_servers(settings), "gateway", "MEDPOST_GATEWAY_PORT")
 
 
 def _local_servers(settings: Settings) -> dict[str, str]:

@@ -63,6 +63,17 @@ def mint(app_id: str, key_id: str, algorithm: str, key: str | bytes, now_s: floa
     return jwt.encode(claims, key, algorithm=algorithm, headers={"kid": key_id})
 
 
+def issuer(token: str) -> str:
+    """Whose token it claims to be, unverified: only to know which application's keys to verify it with.
+
+    Raises Permanent(token_malformed | token_signature).
+    """
+    claimed = _parts(token)[1].get("iss")
+    if not isinstance(claimed, str):
+        raise Permanent(Reason.TOKEN_SIGNATURE, "iss is missing or no text")
+    return claimed
+
+
 def usable_key(algorithm: str, material: bytes) -> tuple[Algorithm, Any]:
     """The algorithm and its prepared verifying key; raises Permanent(config_missing) saying why it cannot be used."""
     if algorithm not in ALGORITHMS:

@@ -22,6 +22,7 @@ class Role(StrEnum):
     SETTLE = "settle"
     SINKS = "sinks"
     TRACE = "trace"
+    GATEWAY = "gateway"
     SIMULATORS = "simulators"
 
 
@@ -53,6 +54,12 @@ def _trace(settings: Settings, _lane: str) -> int:
     return tracer.run(settings)
 
 
+def _gateway(settings: Settings, _lane: str) -> int:
+    from producers.gateway import role
+
+    return role.run(settings)
+
+
 def _simulators(settings: Settings, _lane: str) -> int:
     from infra.simulators import server
 
@@ -64,12 +71,13 @@ ROLES: dict[Role, Callable[[Settings, str], int]] = {
     Role.SETTLE: _settle,
     Role.SINKS: _sinks,
     Role.TRACE: _trace,
+    Role.GATEWAY: _gateway,
     Role.SIMULATORS: _simulators,
 }
 
 
 def run(
-    role: Annotated[Role, typer.Argument(help="intake | settle | sinks | trace | simulators")],
+    role: Annotated[Role, typer.Argument(help="intake | settle | sinks | trace | gateway | simulators")],
     lane: Annotated[Lane | None, typer.Argument(help="urgent | normal | bulk (intake, settle, sinks)")] = None,
 ) -> int:
     """Run one role in the foreground (一个进程、一个角色、一条优先级通道)."""

@@ -65,7 +65,7 @@ def up(
     if not is_new:
         typer.echo(f"✓ 已在运行 · already up ({settings.home})")
     late = _follow(settings, is_quiet=not is_new)
-    _print_addresses(settings)
+    _print_addresses(settings, has_roles=not only_servers)
     if not late:
         return
     notes = sorted({f"{note or '?'}" for _, note in late})
@@ -95,11 +95,13 @@ def _follow(settings: Settings, *, is_quiet: bool) -> list[tuple[str, str]]:
     return [(name, row["note"]) for name, row in rows.items() if row["state"] != "running"]
 
 
-def _print_addresses(settings: Settings) -> None:
+def _print_addresses(settings: Settings, *, has_roles: bool) -> None:
     where = settings_module.endpoints(settings)
     # a DSN may carry a password: what stands before the @ is not shown
     store = where.clickhouse.rpartition("@")[2].removeprefix("http://")
     typer.echo(f"Kafka {where.kafka} · ClickHouse http://{store} · 模拟供应商 {where.simulators or '—'}")
+    if has_roles:
+        typer.echo(f"HTTP 接口 {settings_module.gateway_endpoint(settings)}/v1/docs")
 
 
 def down() -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from infra import settings as settings_module
 from infra.local import probe, processes
@@ -18,11 +19,11 @@ from infra.local.broker import START_TIMEOUT_S, BrokerSite, broker_environment, 
 from infra.local.child import NO_ANSWER, Blueprint
 from infra.local.jars import ensure_jars
 from infra.local.ports import LOOPBACK, is_free, pick_port
-from infra.local.roles import ROLES, RoleSpec
+from infra.local.roles import GATEWAY, ROLES, RoleSpec
 from infra.local.store_site import StoreSite
 from infra.settings import Settings
 
-USUAL_PORTS: Final = {"broker": 9092, "controller": 9093, "store": 8123, "simulators": 8780}
+USUAL_PORTS: Final = {"broker": 9092, "controller": 9093, "store": 8123, "simulators": 8780, GATEWAY: 8790}
 _OWNER: Final = {"controller": "broker"}
 
 
@@ -60,6 +61,10 @@ class Installation(Struct, frozen=True):
             "simulators": f"http://{LOOPBACK}:{self.ports['simulators']}" if has_simulators(self.settings) else "",
         }
         return {name: address for name, address in found.items() if address}
+
+    def gateway(self) -> str:
+        """Where senders reach the HTTP gateway of this home."""
+        return f"http://{LOOPBACK}:{self.ports[GATEWAY]}"
 
 
 def has_broker(settings: Settings) -> bool:
@@ -115,7 +120,8 @@ def blueprints(here: Installation, *, only_servers: bool) -> list[Blueprint]:
         return servers
     needs = tuple(server.name for server in servers)
     built_on = json.dumps(here.addresses())
-    return servers + [_role(spec, here.run, environment, needs, built_on) for spec in ROLES]
+    roles = [_role(spec, here.run, environment, needs, built_on) for spec in ROLES]
+    return servers + [_with_port(role, here.ports[GATEWAY]) if role.name == GATEWAY else role for role in roles]
 
 
 def _broker(here: Installation, environment: dict[str, str]) -> list[Blueprint]:
@@ -163,6 +169,11 @@ def _role(spec: RoleSpec, run: Path, environment: dict[str, str], needs: tuple[s
     return Blueprint(
         spec.name, lambda: spec.command, environment, lambda pid: waits_for(run, pid), needs, built_on=built_on
     )
+
+
+def _with_port(role: Blueprint, port: int) -> Blueprint:
+    """The same process, told where to listen."""
+    return replace(role, environment=role.environment | {"MEDPOST_GATEWAY_PORT": str(port)}, ports=(port,))
 
 
 def waits_for(run: Path, pid: int) -> str:

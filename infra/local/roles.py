@@ -10,6 +10,9 @@ from msgspec import Struct
 
 from schemas.statuses import Lane
 
+GATEWAY: Final = "gateway"
+"""The role with a port that senders need to know."""
+
 
 class RoleSpec(Struct, frozen=True):
     """One process: a role and, where the role has one, its lane."""
@@ -33,5 +36,6 @@ ROLES: Final = (
     *(RoleSpec("sinks", lane) for lane in Lane),
     *(RoleSpec("intake", lane) for lane in Lane),
     RoleSpec("trace"),
+    RoleSpec(GATEWAY),
 )
 """In order of start: who reads before who writes."""

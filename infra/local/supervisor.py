@@ -117,7 +117,9 @@ class Supervisor:
 
     def _write_servers(self) -> None:
         pids = {child.blueprint.name: child.record.pid for child in self.children if child.record is not None}
-        text = json.dumps({**self._here.addresses(), "pids": {"supervisor": os.getpid(), **pids}}, indent=1)
+        gateway = {} if self._only_servers else {"gateway": self._here.gateway()}
+        found = {**self._here.addresses(), **gateway, "pids": {"supervisor": os.getpid(), **pids}}
+        text = json.dumps(found, indent=1)
         processes.write_atomically(settings_module.servers_file(self._here.settings), text)
 
     def _write_status(self, phase: str) -> None:

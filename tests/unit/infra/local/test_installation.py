@@ -9,7 +9,7 @@ from infra.local import installation, processes
 from infra.local.installation import Installation, blueprints, choose_ports, health_port, host_and_port
 from infra.settings import Settings
 
-PORTS = {"broker": 19092, "controller": 19093, "store": 18123, "simulators": 18780}
+PORTS = {"broker": 19092, "controller": 19093, "store": 18123, "simulators": 18780, "gateway": 18790}
 
 
 def _settings(home: Path, kafka: str = "", clickhouse: str = "", simulators: str = "") -> Settings:
@@ -74,7 +74,9 @@ def test_everything_is_planned(tmp_path: Path) -> None:
     """Servers first; every role needs all of them and is rebuilt when they move."""
     plans = blueprints(Installation(_settings(tmp_path), PORTS), only_servers=False)
     assert [plan.name for plan in plans[:3]] == ["broker", "store", "simulators"]
-    assert len(plans) == 13
+    assert len(plans) == 14
+    (gateway,) = (plan for plan in plans if plan.name == "gateway")
+    assert (gateway.ports, gateway.environment["MEDPOST_GATEWAY_PORT"]) == ((18790,), "18790")
     assert all(plan.needs == ("broker", "store", "simulators") and "19092" in plan.built_on for plan in plans[3:])
 
 

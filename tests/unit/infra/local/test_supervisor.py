@@ -10,7 +10,7 @@ from infra.local.installation import Installation
 from infra.local.supervisor import Supervisor, bound_logs, sole_supervisor
 from infra.settings import Settings
 
-PORTS = {"broker": 19092, "controller": 19093, "store": 18123, "simulators": 18780}
+PORTS = {"broker": 19092, "controller": 19093, "store": 18123, "simulators": 18780, "gateway": 18790}
 
 
 def test_there_is_one_supervisor(tmp_path: Path) -> None:

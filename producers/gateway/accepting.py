@@ -1,0 +1,110 @@
+"""From a body to the record that leaves: shape, grants, id, lane, topic.
+
+Pure but for the random bits of a fresh id. Called for single messages and for every message of a batch; made anew when
+the registry changes. It publishes nothing and remembers nothing.
+"""
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from infra.snapshot import Snapshot
+from producers.gateway import grants
+from producers.gateway.keys import Caller
+from producers.gateway.memory import digest_of
+from producers.gateway.models import MessageBody, Place
+from producers.gateway.problems import Refused, of_validation, problem
+from producers.outgoing import Dispatcher, Outgoing
+from producers.requests import MessageRequest
+from schemas import ids
+from schemas.errors import Permanent, Reason
+from schemas.records import ContentPart, Source
+
+B = TypeVar("B", bound=Struct)
+_BODY: Final = msgspec.json.Decoder(MessageBody)
+_NAMED: Final = ("reference", "send_at", "expires_at", "recipient", "priority", "message_id", "type")
+"""Members that a later check may name at the beginning of its text."""
+
+
+class Prepared(Struct, frozen=True, gc=False):
+    """A record that may leave, and what it asks for (to know a repeat from a conflict)."""
+
+    record: Outgoing
+    digest: bytes
+    reference: str
+
+
+class Desk:
+    """Prepares messages under one registry version."""
+
+    def __init__(self, snapshot: Snapshot, namespace: str) -> None:
+        self._snapshot = snapshot
+        lanes = {name: kind.lane for name, kind in snapshot.types.items()}
+        self._dispatchers = {name: Dispatcher(name, namespace, lanes) for name in snapshot.apps}
+
+    def prepare(self, raw: bytes | msgspec.Raw, caller: Caller, now_ms: int, spare_id: str = "") -> Prepared:
+        """The record for one message's JSON; raises Refused with everything that is wrong.
+
+        `spare_id` is the id of a message that has neither reference nor id of its own.
+        """
+        body = read(_BODY.decode, raw)
+        found = grants.obstacles(body, caller.app, self._snapshot)
+        if found:
+            raise Refused(found)
+        try:
+            record = self._dispatchers[caller.app.app_id].outgoing(request_of(body, spare_id), now_ms)
+        except Permanent as wrong:
+            raise Refused(
+                [
+                    problem(
+                        wrong.reason, (f"不合要求：{wrong.detail}", wrong.detail), Place(pointer=_pointer(wrong.detail))
+                    )
+                ]
+            ) from None
+        return Prepared(record, digest_of(body), body.reference)
+
+
+def read(decode: Callable[[bytes | msgspec.Raw], B], raw: bytes | msgspec.Raw) -> B:
+    """The body; raises Refused naming the member at fault."""
+    try:
+        return decode(raw)
+    except msgspec.ValidationError as wrong:
+        raise Refused([of_validation(str(wrong))]) from None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise Refused([problem(Reason.DECODE_ERROR, ("不是合法的 JSON", "not valid JSON"))]) from None
+
+
+def request_of(body: MessageBody, spare_id: str = "") -> MessageRequest:
+    """The same message as every producer's request."""
+    recipient = body.recipient
+    return MessageRequest(
+        type=body.type,
+        recipient=(recipient.id_type, recipient.id_value) if recipient is not None else ("", ""),
+        personalisation=body.personalisation,
+        reference=body.reference,
+        contact=body.contact,
+        content=[ContentPart(part.kind, part.text, part.url) for part in body.content],
+        channels=body.channels,
+        priority=body.priority,
+        send_at=body.send_at,
+        expires_at=body.expires_at,
+        supersedes=body.supersedes,
+        source=Source(body.source.system, body.source.event, body.source.time),
+        message_id=body.message_id or ("" if body.reference else spare_id),
+    )
+
+
+def id_in_batch(app_id: str, batch_reference: str, place: int) -> str:
+    """The id of a message without a name of its own: the same batch again is the same messages.
+
+    No reference can give the same id, because a reference is printable.
+    """
+    return ids.show(ids.from_reference(app_id, f"batch\0{batch_reference}\0{place}"))
+
+
+def _pointer(detail: str) -> str:
+    """The member that a check's text begins with."""
+    name = detail.partition(":")[0].partition(" ")[0]
+    return f"/{name}" if name in _NAMED else ""

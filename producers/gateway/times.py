@@ -1,0 +1,11 @@
+"""Times as people read them: RFC 3339 in UTC+8, to the millisecond. Pure."""
+
+from datetime import datetime, timedelta, timezone
+from typing import Final
+
+CHINA: Final = timezone(timedelta(hours=8))
+
+
+def rfc3339(at_ms: int) -> str:
+    """UTC milliseconds as `2026-11-22T18:00:00.000+08:00`."""
+    return datetime.fromtimestamp(at_ms / 1000, CHINA).isoformat(timespec="milliseconds")
