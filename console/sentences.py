@@ -11,7 +11,7 @@ from infra.queries import TraceEvent
 from schemas.statuses import Stage, Status
 
 _BY_STAGE: Final[dict[str, str]] = {
-    Stage.ACCEPTED: "平台已受理，发送计划已定",
+    Stage.ACCEPTED: "平台已受理，发送计划已定{appointed}",
     Stage.REJECTED: "平台拒绝了这次请求：{why}",
     Stage.ISSUED: "派发给渠道 {channel}（第 {attempt} 次）",
     Stage.SENDING: "正在提交给渠道 {channel}",
@@ -21,7 +21,7 @@ _BY_STAGE: Final[dict[str, str]] = {
     Stage.DROPPED: "渠道 {channel} 没有发送：{why}",
     Stage.RECEIPT: "渠道 {channel} 的回执：{status}{because}",
     Stage.CANCEL_REQUESTED: "发送方请求撤回",
-    Stage.RESCHEDULE_REQUESTED: "请求改期",
+    Stage.RESCHEDULE_REQUESTED: "请求改期{appointed}",
     Stage.RESEND_REQUESTED: "请求重发",
     Stage.SUPERSEDED: "被后续消息取代",
     Stage.LAPSED: "渠道 {channel} 未按时领取，将重新派发",
@@ -29,7 +29,7 @@ _BY_STAGE: Final[dict[str, str]] = {
     Stage.SKIPPED: "跳过渠道 {channel}：{why}",
     Stage.RETRY_SCHEDULED: "安排在渠道 {channel} 重试{until}：{why}",
     Stage.FALLBACK: "启用备用渠道 {channel}",
-    Stage.HELD: "已被暂停{because}",
+    Stage.HELD: "渠道 {channel} 暂不发送{until}{because}",
     Stage.COMPLETED: "结束：{status}{by}{because}，历时 {span}",
 }
 _OUTCOMES: Final[dict[str, str]] = {
@@ -60,6 +60,7 @@ def _parts(event: TraceEvent) -> dict[str, object]:
         "because": f"，{why}" if event.reason else "",
         "by": f"，渠道 {event.channel}" if event.channel else "",
         "number": f"，流水号 {event.provider_message_id}" if event.provider_message_id else "",
+        "appointed": f"，定于 {words.moment(event.until_ms)} 发送" if event.until_ms else "",
         "until": f"到 {words.moment(event.until_ms)}" if event.until_ms else "",
         "span": words.span(event.latency_ms),
     }

@@ -20,6 +20,7 @@ from schemas.errors import Permanent
 UNITS_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 MAX_LIFE_MS: Final = 400 * 86_400_000
 _DURATION: Final = re.compile(r"([1-9][0-9]*)(ms|s|m|h|d)")
+_CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 
 
 def wrong(text: str) -> PydanticCustomError:
@@ -42,7 +43,25 @@ def _quoted(value: object) -> object:
     raise wrong("须为文本：请加引号")
 
 
+def minute_of_day(value: object) -> int:
+    """`07:30` as minutes since midnight."""
+    match = _CLOCK.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise wrong('时刻须为加引号的 "HH:MM"，例如 "07:30"')
+    return int(match[1]) * 60 + int(match[2])
+
+
+def quiet_hours(value: object) -> tuple[int, int]:
+    """`21:00-07:00` as two minutes of the day; they may run over midnight."""
+    parts = value.split("-") if isinstance(value, str) else []
+    if len(parts) != 2 or not all(map(_CLOCK.fullmatch, parts)) or parts[0] == parts[1]:
+        raise wrong('免打扰时段须为加引号的 "HH:MM-HH:MM"，首尾不同，例如 "21:00-07:00"')
+    return minute_of_day(parts[0]), minute_of_day(parts[1])
+
+
 Duration = Annotated[int, BeforeValidator(duration_ms), Field(le=MAX_LIFE_MS)]
+Minute = Annotated[int, BeforeValidator(minute_of_day)]
+QuietHours = Annotated[tuple[int, int], BeforeValidator(quiet_hours)]
 Text = Annotated[str, BeforeValidator(_quoted)]
 Name = Annotated[Text, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,63}$")]
 ChannelName = Annotated[Text, StringConstraints(pattern=r"^[a-z0-9]{1,32}$")]
@@ -164,7 +183,7 @@ class TypeChannelForm(Form):
 
 
 class TypeForm(Form):
-    """A kind of message."""
+    """A kind of message. Times of day are Beijing's; without `quiet` and `send_times` it goes out at any hour."""
 
     id: Name
     name: Text
@@ -176,6 +195,10 @@ class TypeForm(Form):
     on_unknown: Literal["again", "query", "fall_back", "leave"] = "leave"
     on_channel_down: Literal["wait", "fall_back"] = "wait"
     free_text: bool = False
+    tries: Annotated[int, Field(ge=1, le=20, strict=True)] | None = None
+    quiet: QuietHours | None = None
+    send_times: Annotated[list[Minute], Field(max_length=48)] = []
+    fallbacks_per_hour: Annotated[int, Field(ge=1, strict=True)] | None = None
     parameters: list[ParameterForm] = []
     channels: Annotated[list[TypeChannelForm], Field(min_length=1)]
 
@@ -188,6 +211,7 @@ class TypeForm(Form):
 
     def record(self) -> records.MessageType:
         """The record."""
+        quiet_from, quiet_until = self.quiet or (0, 0)
         return records.MessageType(
             type=self.id,
             name=self.name,
@@ -201,6 +225,11 @@ class TypeForm(Form):
             free_text=self.free_text,
             parameters=[records.Parameter(entry.name, entry.required, entry.max_chars) for entry in self.parameters],
             channels=[entry.record() for entry in self.channels],
+            tries=self.tries or 0,
+            quiet_from=quiet_from,
+            quiet_until=quiet_until,
+            send_times=sorted(self.send_times),
+            fallbacks_per_hour=self.fallbacks_per_hour or 0,
         )
 
 

@@ -6,16 +6,18 @@ What only a pillar knows (a template's variables, a provider's abilities) is ask
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from msgspec import Struct
 
-from infra.registry_forms import AppForm, ChannelForm, RecipientForm, TemplateForm, TypeChannelForm, TypeForm
+from infra.registry_forms import UNITS_MS, AppForm, ChannelForm, RecipientForm, TemplateForm, TypeChannelForm, TypeForm
 from infra.registry_problems import Entry, Problem
 from infra.snapshot import Snapshot, accounts_of
 from schemas.errors import Permanent
 from schemas.statuses import LEVELS
 
+DAY_MINUTES: Final = 1_440
+T = TypeVar("T", str, int)
 FREE_TEXT: Final = frozenset({"content", "content_url"})
 """Variables that a type with free text has besides its parameters."""
 
@@ -115,7 +117,7 @@ def _shared_identities(entries: Sequence[Entry]) -> Iterator[Problem]:
                     yield entry.problem(text, "identities", id_type)
 
 
-def _repeated(names: Sequence[str]) -> list[str]:
+def _repeated(names: Sequence[T]) -> list[T]:
     return [name for name, count in Counter(names).items() if count > 1]
 
 
@@ -135,12 +137,30 @@ def _type(entry: Entry, form: TypeForm, known: Known, checks: Checks) -> Iterato
         yield entry.problem(f"参数 {name} 重复 → 只保留一个", "parameters")
     for name in _repeated([channel.channel for channel in form.channels]):
         yield entry.problem(f"渠道 {name} 重复 → 每个渠道一项", "channels")
+    yield from _type_hours(entry, form)
     variables = {parameter.name for parameter in form.parameters} | (FREE_TEXT if form.free_text else frozenset())
     for index, channel in enumerate(form.channels):
         yield from _type_channel(entry, (index, channel), form.expires, known)
         yield from _vendor_templates(entry, (index, channel), known, checks)
         if checks.variables_in is not None:
             yield from _templates(entry, (index, channel), variables, checks.variables_in)
+
+
+def _type_hours(entry: Entry, form: TypeForm) -> Iterator[Problem]:
+    """What the times of day of a type must not make impossible."""
+    for minute in _repeated(form.send_times):
+        yield entry.problem(f"发送时刻 {minute // 60:02}:{minute % 60:02} 重复 → 只保留一个", "send_times")
+    if form.quiet is None:
+        return
+    quiet_from, quiet_until = form.quiet
+    length_ms = (quiet_until - quiet_from) % DAY_MINUTES * UNITS_MS["m"]
+    if form.expires <= length_ms:
+        yield entry.problem(
+            "expires 须长于免打扰时段，否则夜里的消息等不到发送就过期 → 延长 expires 或缩短 quiet", "quiet"
+        )
+    for index, minute in enumerate(form.send_times):
+        if (minute - quiet_from) % DAY_MINUTES < (quiet_until - quiet_from) % DAY_MINUTES:
+            yield entry.problem("发送时刻落在免打扰时段内 → 改用时段之外的时刻", "send_times", index)
 
 
 def _type_channel(entry: Entry, at: tuple[int, TypeChannelForm], expires_ms: int, known: Known) -> Iterator[Problem]:

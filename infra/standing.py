@@ -26,6 +26,8 @@ _OPEN: Final[dict[str, Status]] = {
     Stage.FALLBACK: Status.SENDING,
 }
 """The open status of a message after an event of that stage; other stages leave it as it was."""
+_TIMED: Final = frozenset((Stage.ACCEPTED, Stage.RESCHEDULE_REQUESTED))
+"""Where these name a moment, the message is scheduled for it."""
 
 
 class Standing(Struct, frozen=True, kw_only=True):
@@ -108,7 +110,8 @@ def _of_events(events: Sequence[TraceEvent]) -> Standing:
     accepted = [event for event in events if event.stage == Stage.ACCEPTED]
     status: str = Status.REJECTED
     for event in events:
-        status = _OPEN.get(event.stage, status)
+        is_put_off = event.stage in _TIMED and event.until_ms
+        status = Status.SCHEDULED if is_put_off else _OPEN.get(event.stage, status)
     spoken = [event for event in events if event.stage != Stage.REJECTED] if accepted else events
     return Standing(
         message_id=last.message_id,

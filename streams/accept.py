@@ -124,6 +124,10 @@ class Desk:
             on_unknown=kind.on_unknown,
             on_channel_down=kind.on_channel_down,
             channels=[self._channel(each, at, values, resolved.addresses) for each in routed],
+            tries=kind.tries,
+            quiet_from=kind.quiet_from,
+            quiet_until=kind.quiet_until,
+            fallbacks_per_hour=kind.fallbacks_per_hour,
         )
         return plan, resolved
 
@@ -172,6 +176,7 @@ class Desk:
             template_version=first[0].template_version if first else 0,
             config_version=self.snapshot.version,
             worker=self._worker,
+            until=plan.send_at,
             plan=plan,
         )
 

@@ -9,7 +9,10 @@ from schemas.configuration import MessageType
 from schemas.errors import Permanent, Reason
 from schemas.records import Message
 from schemas.statuses import LANE_RANK, Lane
+from streams.hours import DAY_MS, next_time
 
+MAX_AHEAD_MS: Final = 400 * DAY_MS
+"""Nothing is scheduled for later than so long after its acceptance."""
 _LANES: Final = {str(lane): lane for lane in Lane}
 
 
@@ -30,13 +33,26 @@ def lane_of(message: Message, kind: MessageType) -> Lane:
 def lifetime(message: Message, kind: MessageType, accepted_at: int) -> tuple[int, int]:
     """(send_at, expires_at) in UTC milliseconds; send_at 0 means at once.
 
-    The end is the sender's, at most the type's cap, and the type's default when the sender names none. Raises
-    Permanent(time_window) for a start in the future, Permanent(expired) for an end that was past on arrival.
+    It begins when the sender says, else at the next of the type's times of day; a time that is past means at once. The
+    end is the sender's, at most the type's cap, and the type's default when the sender names none, both counted from
+    the beginning. Raises Permanent(time_window) for a beginning more than 400 days ahead, or not before the end;
+    Permanent(expired) for an end that was past on arrival.
     """
-    if message.send_at is not None and message.send_at > accepted_at:
-        raise Permanent(Reason.TIME_WINDOW, "scheduled sending is not available yet")
-    wanted = accepted_at + kind.expiry_ms if message.expires_at is None else message.expires_at
-    expires_at = min(wanted, accepted_at + kind.max_expiry_ms)
+    send_at = _send_at(message, kind, accepted_at)
+    begins_at = send_at or accepted_at
+    wanted = begins_at + kind.expiry_ms if message.expires_at is None else message.expires_at
+    expires_at = min(wanted, begins_at + kind.max_expiry_ms)
     if expires_at <= accepted_at:
         raise Permanent(Reason.EXPIRED, "expires_at was past when the message arrived")
-    return 0, expires_at
+    if expires_at <= begins_at:
+        raise Permanent(Reason.TIME_WINDOW, "expires_at is not after the time at which the message may be sent")
+    return send_at, expires_at
+
+
+def _send_at(message: Message, kind: MessageType, accepted_at: int) -> int:
+    if message.send_at is None:
+        begins_at = next_time(kind.send_times, accepted_at)
+        return begins_at if begins_at > accepted_at else 0
+    if message.send_at > accepted_at + MAX_AHEAD_MS:
+        raise Permanent(Reason.TIME_WINDOW, "send_at is more than 400 days ahead")
+    return message.send_at if message.send_at > accepted_at else 0

@@ -47,6 +47,7 @@ def message(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     channel: Annotated[list[str] | None, typer.Option("--channel", help="只用这些渠道，可重复")] = None,
     priority: Annotated[str, typer.Option("--priority", help="urgent | normal | bulk，只能降低")] = "",
     message_id: Annotated[str, typer.Option("--message-id", help="以此编号重试：即同一条消息")] = "",
+    send_at: Annotated[datetime | None, typer.Option("--send-at", help="发送时刻，本机时区；缺省为立即")] = None,
     expires_at: Annotated[datetime | None, typer.Option("--expires-at", help="过期时刻，本机时区")] = None,
     key_file: KeyFile = None,
     dry_run: DryRun = False,
@@ -61,6 +62,7 @@ def message(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         channels=channel or [],
         priority=priority,
         message_id=message_id,
+        send_at=send_at.astimezone() if send_at else None,
         expires_at=expires_at.astimezone() if expires_at else None,
     )
     request = requests.from_fields(fields)

@@ -63,3 +63,45 @@ def test_every_kind_has_a_form_that_becomes_a_record() -> None:
     assert list(FORMS.values()) == [AppForm, TypeForm, ChannelForm, RecipientForm]
     person = RecipientForm.model_validate({"id": "P1", "identities": {"patient_id": "P1"}}).record()
     assert (person.person_id, person.identities[0].id_value, person.addresses) == ("P1", "P1", [])
+
+
+TYPE = {
+    "id": "report", "name": "报告", "lane": "normal", "threshold": 0.5, "expires": "1d", "expires_at_most": "3d",
+    "channels": [{"channel": "sms", "weight": 0.9, "timeout": "5s"}],
+}  # fmt: skip
+
+
+def test_times_of_day_become_minutes() -> None:
+    """Tries, quiet hours, times of sending and the budget stand in the record; without them everything is open."""
+    timing = {"tries": 3, "quiet": "21:00-07:30", "send_times": ["20:00", "09:05"], "fallbacks_per_hour": 40}
+    made = TypeForm.model_validate({**TYPE, **timing}).record()
+    assert (made.tries, made.quiet_from, made.quiet_until) == (3, 1_260, 450)
+    assert (made.send_times, made.fallbacks_per_hour) == ([545, 1_200], 40)
+    bare = TypeForm.model_validate(TYPE).record()
+    assert (bare.tries, bare.quiet_from, bare.quiet_until, bare.send_times, bare.fallbacks_per_hour) == (0, 0, 0, [], 0)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"quiet": "21:00"},
+        {"quiet": "21:00-21:00"},
+        {"quiet": "21-7"},
+        {"quiet": "21:00-24:00"},
+        {"quiet": 1260},
+        {"quiet": "21:00-07:00-09:00"},
+        {"send_times": ["9:00"]},
+        {"send_times": [540]},
+        {"send_times": ["09:60"]},
+        {"send_times": "09:00"},
+        {"tries": 0},
+        {"tries": 21},
+        {"tries": "3"},
+        {"fallbacks_per_hour": 0},
+        {"fallbacks_per_hour": 1.5},
+    ],
+)
+def test_a_time_that_is_none_is_refused(wrong: dict[str, Any]) -> None:
+    """YAML reads an unquoted 09:00 as a number: it is not guessed at."""
+    with pytest.raises(ValidationError):
+        TypeForm.model_validate({**TYPE, **wrong})

@@ -129,3 +129,18 @@ def test_a_template_must_be_one_that_every_provider_can_send() -> None:
     mended = entry("channels", **{**CHANNEL, "others": [{**OTHER, "settings": {"template.SMS_1": "1()"}}]})
     assert told(coded, mended, known=held, checks=asked) == []
     assert told(entry("types", **TYPE), known=held, checks=asked) == []
+
+
+def test_times_of_day_must_leave_room_to_send() -> None:
+    """A message outlives the quiet hours, is not let go within them, and no time stands twice."""
+    channel = entry("channels", **CHANNEL)
+    short = entry("types", **{**TYPE, "quiet": "21:00-22:00"})
+    assert [text.partition("，")[0] for text in told(short, channel)] == ["expires 须长于免打扰时段"]
+    night = {**TYPE, "expires": "1d", "expires_at_most": "1d", "quiet": "21:00-07:00"}
+    assert told(entry("types", **{**night, "send_times": ["07:00", "20:59"]}), channel) == []
+    inside = told(entry("types", **{**night, "send_times": ["21:00", "06:59", "12:00", "12:00"]}), channel)
+    assert [text.partition(" ")[0] for text in inside] == [
+        "发送时刻",
+        "发送时刻落在免打扰时段内",
+        "发送时刻落在免打扰时段内",
+    ]

@@ -38,6 +38,15 @@ def test_an_open_message_stands_where_its_last_event_left_it(stages: list[Stage]
     assert (found.status, found.is_final, found.latency_ms) == (status, False, None)
 
 
+def test_a_message_for_a_later_time_is_scheduled_until_it_is_given_out() -> None:
+    """By its acceptance, or by a change of its time; sent at once it is only accepted."""
+    later = [event(Stage.ACCEPTED, at_ms=1, until_ms=9_000)]
+    moved = [*later, event(Stage.RESCHEDULE_REQUESTED, at_ms=5, until_ms=90_000)]
+    out = [*later, event(Stage.ISSUED, at_ms=9_001)]
+    found = [standing([], events) for events in (later, moved, out)]
+    assert [one.status for one in found if one is not None] == ["scheduled", "scheduled", "sending"]
+
+
 def test_a_refused_request_that_was_mended_is_open_again() -> None:
     """The same id was accepted by a later record: the refusal was final only for the first."""
     events = [event(Stage.REJECTED, at_ms=1, reason="token_expired"), event(Stage.ACCEPTED, at_ms=9)]

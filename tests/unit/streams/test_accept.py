@@ -100,6 +100,16 @@ def test_the_same_record_gives_the_same_decision() -> None:
     assert plain(one.answer(incoming(), Lane.NORMAL, T0_MS)) == plain(desk().answer(incoming(), Lane.NORMAL, T0_MS))
 
 
+def test_the_plan_takes_the_types_timing() -> None:
+    """Tries, quiet hours and the budget are the plan's from then on; the event names the time of sending."""
+    timing: dict[str, Any] = {"tries": 3, "quiet_from": 1_260, "quiet_until": 420, "fallbacks_per_hour": 9}
+    event = answer(incoming(message(send_at=T0_MS + 60_000)), **timing)
+    assert event.plan is not None
+    assert {name: getattr(event.plan, name) for name in timing} == timing
+    assert event.until == event.plan.send_at == T0_MS + 60_000
+    assert answer(incoming()).until == 0
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -117,7 +127,7 @@ def test_the_same_record_gives_the_same_decision() -> None:
         ({"reference": "x" * 257}, Reason.PARAM_INVALID),
         ({"reference": "a\nb"}, Reason.PARAM_INVALID),
         ({"reference": "", "message_id": "not-a-uuid"}, Reason.PARAM_INVALID),
-        ({"send_at": T0_MS + 60_000}, Reason.TIME_WINDOW),
+        ({"send_at": T0_MS + 401 * 86_400_000}, Reason.TIME_WINDOW),
         ({"expires_at": T0_MS - 1}, Reason.EXPIRED),
     ],
 )

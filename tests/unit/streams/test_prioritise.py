@@ -1,12 +1,14 @@
 """Tests of lanes and lifetimes: lowered, never raised; always an end."""
 
+from datetime import datetime, timedelta, timezone
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import Permanent, Reason
 from schemas.statuses import LANE_RANK, LANES, Lane
-from streams.prioritise import lane_of, lifetime
+from streams.prioritise import MAX_AHEAD_MS, lane_of, lifetime
 from tests.hospital import T0_MS, kind, message
 
 HOUR_MS = 3_600_000
@@ -46,15 +48,40 @@ def test_an_end_that_was_past_on_arrival_is_expired() -> None:
         assert refused.value.reason is Reason.EXPIRED
 
 
-def test_a_start_in_the_future_is_refused_until_scheduling_exists() -> None:
-    """And says so; a start that is past means at once."""
+def test_a_start_in_the_future_moves_the_end_along() -> None:
+    """The type's life counts from the time of sending; a start that is past means at once."""
+    later = T0_MS + 90 * 86_400_000
+    assert lifetime(message(send_at=later), kind(), T0_MS) == (later, later + HOUR_MS)
+    assert lifetime(message(send_at=later, expires_at=later + 99 * HOUR_MS), kind(), T0_MS)[1] == later + 2 * HOUR_MS
+    assert lifetime(message(send_at=T0_MS), kind(), T0_MS) == (0, T0_MS + HOUR_MS)
+    assert lifetime(message(send_at=T0_MS - 1), kind(), T0_MS) == (0, T0_MS + HOUR_MS)
+
+
+@pytest.mark.parametrize("end_ms", [-1, 0])
+def test_a_start_that_is_not_before_the_end_is_refused(end_ms: int) -> None:
+    """It could never be sent."""
+    start = T0_MS + HOUR_MS
     with pytest.raises(Permanent) as refused:
-        lifetime(message(send_at=T0_MS + 1), kind(), T0_MS)
-    assert (refused.value.reason, refused.value.detail) == (
-        Reason.TIME_WINDOW,
-        "scheduled sending is not available yet",
-    )
-    assert lifetime(message(send_at=T0_MS), kind(), T0_MS)[0] == 0
+        lifetime(message(send_at=start, expires_at=start + end_ms), kind(), T0_MS)
+    assert refused.value.reason is Reason.TIME_WINDOW
+
+
+def test_a_start_too_far_ahead_is_refused() -> None:
+    """400 days are kept, a day more is a mistake."""
+    assert lifetime(message(send_at=T0_MS + MAX_AHEAD_MS), kind(), T0_MS)[0] == T0_MS + MAX_AHEAD_MS
+    with pytest.raises(Permanent) as refused:
+        lifetime(message(send_at=T0_MS + MAX_AHEAD_MS + 1), kind(), T0_MS)
+    assert refused.value.reason is Reason.TIME_WINDOW
+
+
+def test_a_type_lets_its_messages_go_at_its_times_of_day() -> None:
+    """At the next of them (UTC+8), unless the sender names a time; exactly then means at once."""
+    nine = datetime(2026, 11, 22, 9, tzinfo=timezone(timedelta(hours=8))).timestamp() * 1000
+    daily = kind(send_times=[540, 1_200])
+    assert lifetime(message(), daily, int(nine) + 1)[0] == nine + 11 * HOUR_MS
+    assert lifetime(message(), daily, int(nine) + 12 * HOUR_MS)[0] == nine + 24 * HOUR_MS
+    assert lifetime(message(), daily, int(nine)) == (0, nine + HOUR_MS)
+    assert lifetime(message(send_at=int(nine) + 5), daily, int(nine) + 1)[0] == nine + 5
 
 
 @given(
