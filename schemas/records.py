@@ -265,3 +265,13 @@ class AccountUse(Struct, frozen=True, gc=False):
     wanted_slots: int = 0
     state: str = ""
     until: int = 0
+
+
+class DeadMark(Struct, frozen=True, gc=False):
+    """What somebody decided about the dead letter of `origin` (its key): `action` is redriven or dropped."""
+
+    origin: str = ""
+    action: str = ""
+    by: str = ""
+    at: int = 0
+    note: str = ""

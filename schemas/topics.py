@@ -85,6 +85,7 @@ def delays(lane: Lane | str) -> Topic:
 REQUESTS: Final = Topic("requests", "request id", "Request", partitions=1)
 OUTCOMES: Final = Topic("outcomes", "app id", "Outcome")
 DEAD: Final = Topic("dead", "message id or origin", "DeadLetter", retention_ms=90 * DAY_MS)
+DEAD_MARKS: Final = Topic("dead.marks", "origin of the letter", "DeadMark", retention_ms=90 * DAY_MS)
 CONFIG_KINDS: Final = ("apps", "types", "channels", "versions")
 CONFIG: Final = {
     kind: Topic(f"config.{kind}", "the object's id", "", partitions=1, retention_ms=0) for kind in CONFIG_KINDS
@@ -104,4 +105,16 @@ def installation(channels: tuple[str, ...]) -> list[Topic]:
     """Every topic of an installation with these channels."""
     per_lane = [topic for lane in LANES for topic in (messages(lane), events(lane), delays(lane))]
     per_channel = [deliveries(channel, lane) for channel in channels for lane in LANES]
-    return [*per_lane, *per_channel, REQUESTS, OUTCOMES, DEAD, *CONFIG.values(), HOLDS, RECIPIENTS, ACCOUNTS, BACKLOG]
+    return [
+        *per_lane,
+        *per_channel,
+        REQUESTS,
+        OUTCOMES,
+        DEAD,
+        DEAD_MARKS,
+        *CONFIG.values(),
+        HOLDS,
+        RECIPIENTS,
+        ACCOUNTS,
+        BACKLOG,
+    ]

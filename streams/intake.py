@@ -18,6 +18,7 @@ from infra.clock import Clock, SystemClock
 from infra.crypto import Keyring, load_keyring
 from infra.directory import RecipientDirectory
 from infra.kafka import Batch
+from infra.redrive import as_first
 from infra.registry import Registry
 from infra.settings import Settings
 from infra.snapshot import Snapshot, key_place
@@ -85,6 +86,7 @@ class Intake:
         self._clock = sources.clock
         self._keyring = keyring = sources.keyring
         self._rings = Rings(keyring.ring("parts"), keyring.ring("pseudonym"))
+        self._dead = keyring.ring("dead")
         self._desk: Desk | None = None
 
     def is_ready(self) -> bool:
@@ -116,7 +118,7 @@ class Intake:
         desk = await self._desk_in_time(chunk)
         counted: Counter[tuple[str, str]] = Counter()
         for record in chunk:
-            event = desk.answer(record, self._lane, self._clock.now_ms())
+            event = desk.answer(as_first(record, self._dead), self._lane, self._clock.now_ms())
             out.send(self._topics[event.lane], EVENT.encode(event), event.message_id)
             counted[event.lane, event.reason] += 1
         self._count(counted)

@@ -18,7 +18,7 @@ from typer.exceptions import TyperException
 
 from schemas.errors import MedpostError, UnavailableError
 
-NOUNS: Final = ("servers", "sample", "run", "registry", "publish", "messages", "routing", "token")
+NOUNS: Final = ("servers", "sample", "run", "registry", "publish", "messages", "dlq", "routing", "token")
 """Modules of `console.cli`, in the order of the help text."""
 
 EXIT_NO: Final = 1
