@@ -85,6 +85,15 @@ class Holds:
             or (bool(provider) and (Scope.PROVIDER, provider) in held)
         )
 
+    def scope_of(self, app_id: str, type: str, channel: str) -> str:  # noqa: A002 - as above
+        """What a hold of that channel ("channel"), or of that type or application ("message") speaks of; "": none."""
+        held = self._held
+        if not held:
+            return ""
+        if (Scope.CHANNEL, channel) in held:
+            return "channel"
+        return "message" if (Scope.TYPE, type) in held or (Scope.APP, app_id) in held else ""
+
     def lay(self, record: LogRecord) -> None:
         """Lay one record over what is known; one that cannot be read leaves it as it was."""
         try:

@@ -4,20 +4,27 @@ Started by `medpost run sinks LANE`. Builds the dispatchers from the settings an
 nothing itself.
 """
 
+import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Final
+from uuid import uuid4
 
-from infra.clock import SystemClock
+from infra.clock import Clock, SystemClock
 from infra.crypto import load_keyring
+from infra.follow import Follower
+from infra.holds import Holds
 from infra.registry import Registry
 from infra.settings import Settings
 from infra.worker import TP, Worker
 from schemas import topics
-from schemas.errors import Permanent, Reason
+from schemas.errors import MedpostError, Permanent, Reason
 from schemas.statuses import Lane
 from sinks import catalogue
+from sinks.account import Account
 from sinks.channel import channel_names
 from sinks.dispatch import Dispatch
+from sinks.exchange import EVERY_S, Exchange
 from sinks.outlet import Outlets
 from sinks.shift import Post
 from sinks.takeover import Takeover
@@ -26,6 +33,8 @@ MAX_RECORDS: Final = {Lane.URGENT: 50}
 """Records of a chunk, where not 200."""
 WINDOW: Final = 500
 """Unfinished chunks of a partition: settle bounds what is under way, and one call that hangs must not stop the rest."""
+HOLDS_S: Final = 30.0
+"""How long a start waits to know what is held, before it gives up and is tried again."""
 
 
 def run(settings: Settings, lane: str, channels: tuple[str, ...] = ()) -> int:
@@ -49,15 +58,53 @@ def build(settings: Settings, lane: Lane, registry: Registry, channels: tuple[st
     entries = catalogue.discover()
     events_topic = topics.events(lane).named(settings.namespace)
     clock = SystemClock()
-    post = Post(worker.publisher.batch, worker.fence, clock, events_topic, worker.name)
+    holds, exchange = _shared(worker, clock)
+    post = Post(worker.publisher.batch, worker.fence, clock, events_topic, worker.name, holds)
     for channel in channels or channel_names():
         outlets = Outlets(channel, lane, entries, registry, ring, clock)
+        outlets.on_account = joining(exchange, holds)
         takeover = Takeover(worker.tail, events_topic, channel, lane)
         dispatch = Dispatch(channel, lane, post, outlets, takeover)
         topic = topics.deliveries(channel, lane).named(settings.namespace)
         worker.agent(topic, dispatch.take, max_records=MAX_RECORDS.get(lane, 200), window=WINDOW)
         worker.on_assigned(resizing(outlets, topic, settings.partitions))
     return worker
+
+
+def _shared(worker: Worker, clock: Clock) -> tuple[Holds, Exchange]:
+    """What this process knows of the others and of what is held; both are followed from the worker's start on.
+
+    No delivery is read before it is known what is held.
+    """
+    settings, publisher = worker.settings, worker.publisher
+    topic = topics.ACCOUNTS.named(settings.namespace)
+
+    def send(key: bytes, value: bytes | None) -> None:
+        with contextlib.suppress(MedpostError):  # the broker is away: the next second tells more
+            publisher.publish(topic, value, key)
+
+    holds = Holds(settings)
+    exchange = Exchange(f"{worker.name}#{uuid4().hex[:8]}", clock, send, lambda: follower.is_ready)
+    follower = Follower(settings, topics.ACCOUNTS, exchange.lay)
+
+    async def begin() -> None:
+        follower.start()
+        holds.start()
+        await asyncio.to_thread(holds.wait_ready, HOLDS_S)
+
+    worker.on_started(begin)
+    worker.every(EVERY_S, exchange.tick)
+    return holds, exchange
+
+
+def joining(exchange: Exchange, holds: Holds) -> Callable[[Account], None]:
+    """Let an account take part in the exchange, and close while its provider is held."""
+
+    def join(account: Account) -> None:
+        account.is_held = lambda: holds.is_held("", "", "", account.provider)
+        exchange.join(account)
+
+    return join
 
 
 def resizing(outlets: Outlets, topic: str, partitions: int) -> Callable[[frozenset[TP]], None]:

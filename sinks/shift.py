@@ -13,11 +13,12 @@ from msgspec import Struct
 from prometheus_client import Counter
 
 from infra.clock import Clock
+from infra.holds import Holds
 from infra.worker import Chunk
 from schemas.codec import EVENT
 from schemas.errors import MedpostError, Reason, UnavailableError
 from schemas.records import Delivery, Event
-from sinks.account import Pass, Standing
+from sinks.account import HELD_MS, Pass, Standing
 from sinks.answers import Scribe
 from sinks.channel import UnknownOutcome
 from sinks.claim import Memory, Verdict, attempt_of, is_too_late, last_call_ms
@@ -44,13 +45,14 @@ class Owning(Protocol):
 
 
 class Post(Struct, frozen=True):
-    """What a dispatcher works with: how it publishes, how it knows that it owns, and what time it is."""
+    """What a dispatcher works with: how it publishes, how it knows that it owns, what time it is, what is held."""
 
     batch: Callable[[], Sends]
     fence: Owning
     clock: Clock
     events_topic: str
     worker: str
+    holds: Holds
 
 
 class Shift:
@@ -97,7 +99,7 @@ class Shift:
                 return await self._claim_all(waiting)
             given = await outlet.account.admit(len(waiting), until_ms, lambda: self._chunk.is_stale)
             is_ours = await self._may_begin()
-            waiting, claimed = self._claim(waiting, given.count if is_ours else 0)
+            waiting, claimed = self._claim(outlet, waiting, given.count if is_ours else 0)
             for _ in range(given.count - len(claimed)):
                 outlet.account.give_back(given)
             if claimed:
@@ -148,16 +150,20 @@ class Shift:
             return scribe.unknown(one, now_ms, CLAIMED_BEFORE)
         if is_too_late(one, now_ms):
             return scribe.dropped(one, now_ms, Reason.TOO_LATE)
+        if scope := self._post.holds.scope_of(one.app_id, one.type, one.channel):
+            return scribe.deferred(one, now_ms, Reason.HELD, now_ms + HELD_MS, scope)
         return None if is_open else scribe.dropped(one, now_ms, Reason.CONFIG_MISSING)
 
-    def _claim(self, waiting: Sequence[Delivery], permits: int) -> tuple[list[Delivery], list[Delivery]]:
+    def _claim(
+        self, outlet: Outlet, waiting: Sequence[Delivery], permits: int
+    ) -> tuple[list[Delivery], list[Delivery]]:
         """(what still waits, what is claimed): as many as there are permits. Nothing is awaited on the way."""
-        now_ms = self._post.clock.now_ms()
+        now_ms, provider, holds = self._post.clock.now_ms(), outlet.config.provider, self._post.holds
         left: list[Delivery] = []
         claimed: list[Delivery] = []
         for one in waiting:
             is_free = self._memory.verdict(attempt_of(one)) is Verdict.CLAIM and not is_too_late(one, now_ms)
-            if is_free and len(claimed) < permits:
+            if is_free and len(claimed) < permits and not holds.is_held(one.app_id, one.type, one.channel, provider):
                 self._memory.hold(attempt_of(one), now_ms)
                 claimed.append(one)
             else:

@@ -7,6 +7,7 @@ sealing are the real ones; only the broker and the provider are not.
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
@@ -15,20 +16,25 @@ from msgspec import structs
 from infra import crypto
 from infra.clock import HandClock
 from infra.crypto import Ring
+from infra.holds import Holds, key_of
 from infra.hub.fence import Fence
 from infra.hub.watermark import Watermark
+from infra.kafka import LogRecord
 from infra.registry import Snapshot
+from infra.settings import Settings
 from infra.worker import TP, Chunk, Record
 from schemas.codec import CONTENT, DELIVERY, EVENT
-from schemas.configuration import ChannelConfig
+from schemas.configuration import HOLD, ChannelConfig, Hold
 from schemas.errors import UnavailableError
 from schemas.records import Content, Delivery, Event
 from schemas.statuses import Lane, Stage, Status
+from sinks.agents import joining
 from sinks.catalogue import Catalogue, Entry
 from sinks.channel import Accepted, Answer, Capability, Channel, ProviderSettings, Request, Stamp
 from sinks.claim import ANSWERS
 from sinks.codebook import parse
 from sinks.dispatch import Dispatch
+from sinks.exchange import Exchange
 from sinks.outlet import Outlets
 from sinks.shift import Post
 from sinks.takeover import Takeover
@@ -204,12 +210,19 @@ class Desk:
         book = parse("provider: acme\nsource: x\naccepted: [OK]\nreasons: {}\n", "acme.yaml")
         catalogue = Catalogue({("fake", name): Entry("fake", name, Scripted, book) for name in ("acme", "bold")})
         self.outlets = Outlets("fake", Lane.NORMAL, catalogue, self.registry, RING, self.clock)
+        self.holds = Holds(Settings(home=Path("nowhere"), kafka="nowhere:0"))
+        self.outlets.on_account = joining(Exchange(ME, self.clock, lambda _, __: None, lambda: False), self.holds)
         self.dispatch = self.another()
 
     def another(self, worker: str = ME) -> Dispatch:
         """A dispatcher with a memory of its own: another process."""
-        post = Post(lambda: _Batch(self.log), self.fence, self.clock, EVENTS, worker)
+        post = Post(lambda: _Batch(self.log), self.fence, self.clock, EVENTS, worker, self.holds)
         return Dispatch("fake", "normal", post, self.outlets, Takeover(self.log, EVENTS, "fake", "normal"))
+
+    def hold(self, scope: str, name: str, *, is_held: bool = True) -> None:
+        """Hold something by hand, or release it."""
+        hold = Hold(scope, name, is_held)
+        self.holds.lay(LogRecord("config.holds", 0, 0, 0, key_of(hold), HOLD.encode(hold), ()))
 
     def on_call(self, call: Call) -> None:
         """What every call does from now on."""

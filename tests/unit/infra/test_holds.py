@@ -39,6 +39,17 @@ def test_each_scope_holds_its_own_and_is_released(holds: Holds, scope: str, name
     assert not holds.held
 
 
+@pytest.mark.parametrize(
+    ("scope", "said"), [("type", "message"), ("app", "message"), ("channel", "channel"), ("provider", "")]
+)
+def test_a_hold_speaks_of_a_channel_or_of_the_message(holds: Holds, scope: str, said: str) -> None:
+    """A held provider may have a neighbour in its channel, so it is asked for by itself."""
+    assert holds.scope_of("his", "lab_report", "sms") == ""
+    holds.lay(record(scope, {"type": "lab_report", "app": "his", "channel": "sms", "provider": "aliyun"}[scope]))
+    assert holds.scope_of("his", "lab_report", "sms") == said
+    assert holds.scope_of("lis", "other", "webhook") == ""
+
+
 def test_a_name_is_held_only_in_its_scope(holds: Holds) -> None:
     """An application that is called like a channel is not the channel; no provider is nobody's."""
     holds.lay(record("app", "sms"))

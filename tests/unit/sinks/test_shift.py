@@ -343,6 +343,50 @@ async def test_an_account_in_trouble_is_left_alone() -> None:
     assert desk.calls.total() == 8
 
 
+@pytest.mark.parametrize(
+    ("scope", "name", "said"),
+    [
+        ("channel", "fake", "channel"),
+        ("type", parcel().type, "message"),
+        ("app", parcel().app_id, "message"),
+        ("provider", "acme", "account"),
+    ],
+)
+async def test_what_is_held_is_deferred_without_a_call_until_it_is_released(scope: str, name: str, said: str) -> None:
+    """Nothing of it is claimed; another hold does not touch it."""
+    desk = Desk()
+    desk.hold(scope, name)
+    await desk.work(parcel(1))
+    assert [(event.stage, event.reason, event.scope) for event in desk.log.events] == [
+        (Stage.DEFERRED, Reason.HELD, said)
+    ]
+    assert desk.log.events[0].until == ACCEPTED_AT + 10_000
+    desk.hold(scope, name, is_held=False)
+    desk.hold(scope, "other")
+    await desk.work(parcel(2))
+    assert desk.calls.total() == 1
+
+
+async def test_a_hold_catches_what_already_waits_for_a_permit() -> None:
+    """It is looked at right before the claim; the call under way ends as it began."""
+    desk = Desk()
+    desk.registry.put(max_in_flight=1)
+    hang = asyncio.Event()
+
+    async def call(one: Delivery) -> Accepted:
+        await hang.wait()
+        return await ok(one)
+
+    desk.on_call(call)
+    work = await desk.begin(desk.group.chunk([parcel(1), parcel(2)]))
+    await asyncio.sleep(SHORT_S)
+    desk.hold("channel", "fake")
+    hang.set()
+    await asyncio.wait_for(work, 1)
+    assert desk.stages() == {Stage.SENDING: 1, Stage.OUTCOME: 1, Stage.DEFERRED: 1}
+    assert desk.calls.total() == 1
+
+
 async def test_a_real_fence_forgets_by_its_clock() -> None:
     """The desk's fence is the transport's own: half a session without an answer is not fresh."""
     now_s = 0.0
