@@ -1,4 +1,4 @@
-"""Aliyun's Short Message Service, simulated: action SendSms, version 2017-05-25.
+"""Aliyun's Short Message Service, simulated: SendSms, QuerySendDetails and pushed receipts, version 2017-05-25.
 
 Checks what the vendor checks (signature, clock, nonce, template, signature name, variables, number) and refuses with
 the vendor's codes. Written from the vendor's documents, sharing no code with the channel that calls it.
@@ -10,12 +10,14 @@ import hmac
 import json
 import re
 from collections import deque
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, ClassVar, Final
 from urllib.parse import parse_qsl, quote
 
-from infra.simulators.exchange import Action, Call, Letter, Refusal, Reply, as_json
+from infra.simulators.exchange import Action, Call, Inquiry, Letter, Refusal, Reply, as_json
+from infra.simulators.inbox import Entry
+from infra.simulators.reports import Known, Report, Reports
 
 CLOCK_WINDOW_MS: Final = 15 * 60_000
 REQUIRED_HEADERS: Final = frozenset(
@@ -27,6 +29,8 @@ DEMO_SECRET: Final = "medpost-demo-secret"  # noqa: S105 - opens nothing but thi
 SEGMENT_CHARS: Final = 70
 LONG_SEGMENT_CHARS: Final = 67
 TEXT_CHARS: Final = 500
+QUERY: Final = "QuerySendDetails"
+QUERY_ROWS: Final = 50
 GATEWAY_STATUS: Final = {
     "InvalidAccessKeyId.NotFound": 404,
     "InvalidAction.NotFound": 404,
@@ -39,6 +43,7 @@ _AUTHORIZATION: Final = re.compile(
 )
 _MOBILE: Final = re.compile(r"(?:\+?86)?1[3-9][0-9]{9}")
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z0-9_]+)\}")
+_DAY: Final = re.compile(r"[0-9]{8}")
 _LINK: Final = re.compile(r"https?://|www\.", re.IGNORECASE)
 
 
@@ -55,7 +60,7 @@ class Aliyun:
         "0008": Action("cut"),
         "0009": Action("code", "isv.SMS_CONTENT_ILLEGAL"),
     }
-    """0002 to 0005 and 0010 to 0012 differ in receipts only: this vendor takes them all."""
+    """0002 to 0005 and 0010 to 0013 differ in receipts only: this vendor takes them all."""
 
     def __init__(self) -> None:
         self._secrets = {DEMO_KEY_ID: DEMO_SECRET}
@@ -83,13 +88,15 @@ class Aliyun:
         """The last four digits."""
         return recipient[-4:]
 
-    def examine(self, call: Call) -> Letter | Refusal:
+    def examine(self, call: Call) -> Letter | Refusal | Inquiry:
         """The gateway's checks, then the product's."""
         code = self._gateway(call)
         if code:
             return Refusal(code)
         asked = dict(parse_qsl(call.query, keep_blank_values=True))
         asked.update(parse_qsl(call.body.decode("utf-8", "replace"), keep_blank_values=True))
+        if call.headers["x-acs-action"] == QUERY:
+            return Inquiry(QUERY, asked, call.at_ms)
         return self._product(asked)
 
     # -- the gateway
@@ -109,7 +116,7 @@ class Aliyun:
 
     def _operation(self, call: Call) -> str:
         """The code of what is wrong with an authentic call before the product looks at it."""
-        if call.headers["x-acs-action"] != "SendSms":
+        if call.headers["x-acs-action"] not in ("SendSms", QUERY):
             return "InvalidAction.NotFound"
         if call.headers["x-acs-version"] != "2017-05-25":
             return "InvalidVersion"
@@ -167,8 +174,8 @@ class Aliyun:
     def accept(self, letter: Letter, receipt: int) -> Reply:
         """The vendor's answer; its message id is the BizId."""
         del letter
-        biz_id = f"9006{receipt:014d}^0"
-        return as_json(200, {"Code": "OK", "Message": "OK", "BizId": biz_id, "RequestId": _request_id(receipt)})
+        told = {"Code": "OK", "Message": "OK", "BizId": biz_id_of(receipt), "RequestId": _request_id(receipt)}
+        return as_json(200, told)
 
     def refuse(self, code: str) -> Reply:
         """Business codes with 200, the gateway's with 4xx or 5xx."""
@@ -178,6 +185,72 @@ class Aliyun:
     def throttle(self) -> Reply:
         """The gateway's flow control."""
         return self.refuse("Throttling.User")
+
+    def answer(self, inquiry: Inquiry, reports: Reports) -> Reply:
+        """QuerySendDetails: what was sent to one number on one day, newest first."""
+        asked = inquiry.asked
+        number, day, size, page = (
+            asked.get(name, "") for name in ("PhoneNumber", "SendDate", "PageSize", "CurrentPage")
+        )
+        is_paged = size.isdecimal() and page.isdecimal() and 1 <= int(size) <= QUERY_ROWS and int(page) >= 1
+        if not _MOBILE.fullmatch(number) or not _DAY.fullmatch(day) or not is_paged:
+            return self.refuse("isv.INVALID_PARAMETERS")
+        found = [
+            known
+            for known in reversed(reports.of(self.name, number[-11:]))
+            if _china(known.entry.at).strftime("%Y%m%d") == day
+            and asked.get("BizId", "") in ("", biz_id_of(known.entry.seq))
+        ]
+        first = (int(page) - 1) * int(size)
+        rows = [_detail(known, inquiry.at_ms) for known in found[first : first + int(size)]]
+        told = {"SmsSendDetailDTOs": {"SmsSendDetailDTO": rows}, "TotalCount": len(found)}
+        return as_json(200, {"Code": "OK", "Message": "OK", "RequestId": _request_id(0), **told})
+
+    def push_of(self, found: Sequence[tuple[Entry, Report]]) -> bytes:
+        """The body of an SmsReport."""
+        return json.dumps([_sms_report(entry, report) for entry, report in found], ensure_ascii=False).encode()
+
+
+def biz_id_of(receipt: int) -> str:
+    """The vendor's id of the message that was taken as number `receipt`."""
+    return f"9006{receipt:014d}^0"
+
+
+def _china(at_ms: int) -> datetime:
+    return datetime.fromtimestamp(at_ms / 1000, timezone(timedelta(hours=8)))
+
+
+def _detail(known: Known, at_ms: int) -> dict[str, object]:
+    """A row of QuerySendDetails: 1 on its way, 2 failed, 3 delivered."""
+    report, entry = known.last(at_ms), known.entry
+    status = 1 if report is None else 3 if report.is_delivered else 2
+    row: dict[str, object] = {
+        "PhoneNum": entry.recipient,
+        "OutId": entry.key,
+        "TemplateCode": entry.template_code,
+        "SendStatus": status,
+        "ErrCode": _code_of(report) if report is not None else "",
+        "SendDate": _china(entry.at).strftime("%Y-%m-%d %H:%M:%S"),
+    }
+    return row if report is None else {**row, "ReceiveDate": _china(report.due_ms).strftime("%Y-%m-%d %H:%M:%S")}
+
+
+def _sms_report(entry: Entry, report: Report) -> dict[str, object]:
+    return {
+        "phone_number": entry.recipient,
+        "send_time": _china(entry.at).strftime("%Y-%m-%d %H:%M:%S"),
+        "report_time": _china(report.due_ms).strftime("%Y-%m-%d %H:%M:%S"),
+        "success": report.is_delivered,
+        "err_code": _code_of(report),
+        "err_msg": "用户接收成功" if report.is_delivered else "发送失败",
+        "sms_size": str(entry.segments),
+        "biz_id": biz_id_of(entry.seq),
+        "out_id": entry.key,
+    }
+
+
+def _code_of(report: Report) -> str:
+    return "DELIVERED" if report.is_delivered else report.code
 
 
 def segments_of(text: str) -> int:

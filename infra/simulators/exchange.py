@@ -54,6 +54,14 @@ class Refusal(Struct, frozen=True):
     key: str = ""
 
 
+class Inquiry(Struct, frozen=True):
+    """An authentic call that sends nothing: which of the provider's actions, and what was asked."""
+
+    action: str
+    asked: Mapping[str, Any]
+    at_ms: int
+
+
 class Action(Struct, frozen=True):
     """What to do with a letter: ok, code (refuse with it), throttle, ceiling, hang, cut, garbage, slow (by `ms`)."""
 
@@ -70,7 +78,7 @@ class Provider(Protocol):
     is_idempotent: bool
     magic: ClassVar[Mapping[str, Action]]
 
-    def examine(self, call: Call) -> Letter | Refusal:
+    def examine(self, call: Call) -> Letter | Refusal | Inquiry:
         """Check a call as the vendor would."""
         ...
 

@@ -11,8 +11,9 @@ from typing import Any, Final
 from msgspec import Struct, convert, structs
 
 from infra.simulators.aliyun import Aliyun
-from infra.simulators.exchange import Action, Call, Letter, Provider, Refusal, Reply
+from infra.simulators.exchange import Action, Call, Inquiry, Letter, Provider, Refusal, Reply
 from infra.simulators.inbox import REFUSED, REPEATED, TAKEN, Entry, Inbox, Journal
+from infra.simulators.reports import AFTER_MS, Reporting, Reports
 from infra.simulators.script import Script, Scripts
 from infra.simulators.standard import Standard
 from infra.simulators.tencent import Tencent
@@ -23,6 +24,16 @@ SECOND_MS: Final = 1_000
 REFUSING: Final = frozenset({"code", "throttle", "ceiling"})
 UNSCRIPTED: Final = frozenset({"examine", "ceiling"})
 """Actions of calls that were over before any script was asked."""
+
+
+PUSHED_AT_ONCE: Final = 100
+
+
+class Push(Struct, frozen=True):
+    """A body of receipts to be posted."""
+
+    url: str
+    body: bytes
 
 
 class Fate(Struct, frozen=True):
@@ -43,6 +54,9 @@ class House:
         self._by_name = {provider.name: provider for provider in self._by_path.values()}
         self._ceilings: dict[str, int] = {}
         self._recent: dict[str, deque[int]] = {}
+        self.reports = Reports()
+        self._receivers: dict[str, str] = {}
+        self._after_ms: dict[str, int] = {}
         for kind, told in journal.facts():
             self._apply(kind, told)
 
@@ -62,15 +76,18 @@ class House:
             self.scripts.lay(script)
         elif kind == "limits":
             self._ceilings[self._known(str(told.get("provider"))).name] = int(told["rate_per_s"])
+        elif kind == "receipts":
+            self._send_receipts(self._known(str(told.get("provider"))).name, told)
         elif kind == "reset":
             self.inbox.clear()
             self.scripts.clear()
+            self.reports = Reports()
         else:
             self._known(str(told.get("provider"))).configure(kind, told)
 
     def _live_again(self, entry: Entry) -> None:
         """A call from the journal: counted, and what it used up of the scripts is used up again."""
-        self.inbox.add(entry)
+        self._file(entry)
         if entry.action not in UNSCRIPTED and entry.outcome != REPEATED:
             self.scripts.action_for(self._by_name[entry.provider], entry.recipient, entry.key)
 
@@ -81,12 +98,43 @@ class House:
             raise ValueError(f"no provider {name!r} (known: {', '.join(self._by_name)})")
         return self._by_name[name]
 
+    def _send_receipts(self, name: str, told: dict[str, Any]) -> None:
+        """Push a provider's receipts to `url` ("": to nobody), `after_ms` after it took a message."""
+        if told.get("url"):
+            self._receivers[name] = str(told["url"])
+        else:
+            self._receivers.pop(name, None)
+        self._after_ms[name] = int(told.get("after_ms", AFTER_MS))
+
+    def _file(self, entry: Entry) -> None:
+        """Count an entry; what was taken will have its receipts."""
+        self.inbox.add(entry)
+        if entry.outcome == TAKEN and isinstance(self._by_name[entry.provider], Reporting):
+            tail = self._by_name[entry.provider].magic_tail(entry.recipient)
+            self.reports.add(entry, tail, self._after_ms.get(entry.provider, AFTER_MS))
+
+    def pushes(self, at_ms: int) -> list[Push]:
+        """Receipts that are due to be pushed, in the vendor's words; each once."""
+        found = []
+        for name, url in self._receivers.items():
+            provider = self._by_name[name]
+            due = self.reports.push(name, at_ms, PUSHED_AT_ONCE) if isinstance(provider, Reporting) else []
+            for is_forged in (False, True):
+                some = [one for one in due if one[1].is_forged is is_forged]
+                if some and isinstance(provider, Reporting):
+                    found.append(Push(url + "x" * is_forged, provider.push_of(some)))
+        return found
+
     # -- what comes in
 
     def receive(self, path: str, call: Call) -> Fate:
         """The fate of one call to the provider behind `path`; it is kept when this returns."""
         provider = self._by_path[path]
         found = provider.examine(call)
+        if isinstance(found, Inquiry):
+            return Fate(
+                provider.answer(found, self.reports) if isinstance(provider, Reporting) else provider.refuse("")
+            )
         if isinstance(found, Refusal):
             self._keep(provider, call.at_ms, REFUSED, "examine", structs.asdict(found))
             return Fate(provider.refuse(found.code))
@@ -121,5 +169,5 @@ class House:
     def _keep(self, provider: Provider, at_ms: int, outcome: str, action: str, told: dict[str, Any]) -> int:
         entry = Entry(self.inbox.next_seq, at_ms, provider.name, provider.channel, outcome, action, **told)
         self._journal.append("call", structs.asdict(entry))
-        self.inbox.add(entry)
+        self._file(entry)
         return entry.seq

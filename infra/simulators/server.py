@@ -9,18 +9,18 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from aiohttp import web
+from aiohttp import ClientError, ClientSession, ClientTimeout, web
 
 from infra import settings as settings_module
 from infra.local.ports import LOOPBACK
 from infra.settings import Settings
 from infra.simulators.exchange import Call, Reply
-from infra.simulators.house import PROVIDERS, House
+from infra.simulators.house import PROVIDERS, House, Push
 from infra.simulators.inbox import TAKEN, Journal
 from schemas.errors import UnavailableError
 
@@ -28,7 +28,11 @@ HANG_S: Final = 30.0
 GARBAGE: Final = b"\x00\xff<html>{not an answer"
 PAGE: Final = 1_000
 FILTERS: Final = ("channel", "provider", "recipient", "key", "message_id", "outcome")
-TELLABLE: Final = ("accounts", "templates", "script", "limits", "reset")
+TELLABLE: Final = ("accounts", "templates", "script", "limits", "receipts", "reset")
+PUSH_EVERY_S: Final = 0.05
+PUSH_TIMEOUT_S: Final = 5.0
+PUSH_AGAIN_S: Final = (1.0, 5.0, 10.0)
+"""A vendor waits so many minutes, not seconds, before it pushes again what was not taken; then never."""
 
 
 def journal_path(settings: Settings) -> Path:
@@ -39,6 +43,8 @@ def journal_path(settings: Settings) -> Path:
 def build(house: House) -> web.Application:
     """The application over a house."""
     app = web.Application()
+    app[POSTMAN] = Postman(house)
+    app.cleanup_ctx.append(_pushing)
     for path in PROVIDERS:
         app.router.add_route("*", f"/{path}{{rest:(/.*)?}}", _vendor(house, path))
     app.router.add_get("/ping", _ping)
@@ -52,11 +58,62 @@ def build(house: House) -> web.Application:
 Handling = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+class Postman:
+    """Posts receipts to whoever was named, and again where they are not taken."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._session: ClientSession | None = None
+        self._again: set[asyncio.Task[None]] = set()
+
+    async def work(self) -> None:
+        """Push what is due until cancelled."""
+        async with ClientSession(timeout=ClientTimeout(PUSH_TIMEOUT_S)) as self._session:
+            while True:
+                await asyncio.sleep(PUSH_EVERY_S)
+                await self.push()
+
+    async def push(self) -> None:
+        """Post every receipt that is due now."""
+        for push in self._house.pushes(time.time_ns() // 1_000_000):
+            if not await self._is_taken(push):
+                task = asyncio.get_running_loop().create_task(self._push_again(push))
+                self._again.add(task)
+                task.add_done_callback(self._again.discard)
+
+    async def _is_taken(self, push: Push) -> bool:
+        if self._session is None:
+            return False
+        try:
+            headers = {"content-type": "application/json; charset=utf-8"}
+            async with self._session.post(push.url, data=push.body, headers=headers) as answer:
+                return answer.status == 200
+        except (ClientError, TimeoutError, OSError):
+            return False
+
+    async def _push_again(self, push: Push) -> None:
+        for pause_s in PUSH_AGAIN_S:
+            await asyncio.sleep(pause_s)
+            if await self._is_taken(push):
+                return
+
+
+POSTMAN: Final = web.AppKey("postman", Postman)
+
+
+async def _pushing(app: web.Application) -> AsyncIterator[None]:
+    task = asyncio.get_running_loop().create_task(app[POSTMAN].work())
+    yield
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 def _vendor(house: House, path: str) -> Handling:
     """Requests to one provider."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         fate = house.receive(path, await _call_of(request))
+        await request.app[POSTMAN].push()  # a receipt that is due at once goes before the answer
         kind = fate.action.kind
         if kind in ("hang", "slow"):
             await asyncio.sleep(fate.action.ms / 1000 if fate.action.ms else HANG_S)

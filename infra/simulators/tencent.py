@@ -1,4 +1,4 @@
-"""Tencent Cloud's Short Message Service, simulated: action SendSms, version 2021-01-11.
+"""Tencent Cloud's Short Message Service, simulated: SendSms, PullSmsSendStatus and pushed receipts, 2021-01-11.
 
 Checks what the vendor checks (signature, clock, application, signature name, template and its positional variables,
 number) and refuses with the vendor's codes: what is wrong with one number stands in SendStatusSet, what is wrong with
@@ -10,11 +10,13 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
-from infra.simulators.exchange import Action, Call, Letter, Refusal, Reply, as_json
+from infra.simulators.exchange import Action, Call, Inquiry, Letter, Refusal, Reply, as_json
+from infra.simulators.inbox import Entry
+from infra.simulators.reports import Report, Reports
 
 CLOCK_WINDOW_S: Final = 300
 DEMO_KEY_ID: Final = "medpost-demo-id"
@@ -24,6 +26,8 @@ SEGMENT_CHARS: Final = 70
 LONG_SEGMENT_CHARS: Final = 67
 TEXT_CHARS: Final = 500
 SESSION_BYTES: Final = 511
+PULL: Final = "PullSmsSendStatus"
+PULL_ROWS: Final = 100
 REQUIRED: Final = {"PhoneNumberSet": list, "SmsSdkAppId": str, "SignName": str, "TemplateId": str}
 OPTIONAL: Final = {"TemplateParamSet": list, "ExtendCode": str, "SessionContext": str, "SenderId": str}
 WHOLE_REQUEST: Final = (
@@ -55,7 +59,7 @@ class Tencent:
         "0008": Action("cut"),
         "0009": Action("code", "FailedOperation.ContainSensitiveWord"),
     }
-    """0002, 0004, 0005 and 0010 to 0012 differ in receipts only: this vendor takes them all."""
+    """0002, 0004, 0005 and 0010 to 0013 differ in receipts only: this vendor takes them all."""
 
     def __init__(self) -> None:
         self._secrets = {DEMO_KEY_ID: DEMO_SECRET}
@@ -83,7 +87,7 @@ class Tencent:
         """The last four digits."""
         return recipient[-4:]
 
-    def examine(self, call: Call) -> Letter | Refusal:
+    def examine(self, call: Call) -> Letter | Refusal | Inquiry:
         """The gateway's checks, then the product's."""
         code = self._gateway(call) or self._operation(call)
         if code:
@@ -92,6 +96,8 @@ class Tencent:
             asked: Any = json.loads(call.body)
         except ValueError:
             return Refusal("FailedOperation.JsonParseFail")
+        if call.headers["x-tc-action"] == PULL:
+            return Inquiry(PULL, asked if isinstance(asked, dict) else {}, call.at_ms)
         code = _form(asked) if isinstance(asked, dict) else "InvalidParameter.NotAnObject"
         return Refusal(code) if code else self._product(asked)
 
@@ -115,7 +121,7 @@ class Tencent:
     def _operation(self, call: Call) -> str:
         """The code of what is wrong with an authentic call before the product looks at it."""
         checks = {
-            "InvalidAction": call.headers.get("x-tc-action") != "SendSms",
+            "InvalidAction": call.headers.get("x-tc-action") not in ("SendSms", PULL),
             "NoSuchVersion": call.headers.get("x-tc-version") != "2021-01-11",
             "UnsupportedRegion": not call.headers.get("x-tc-region", "").startswith("ap-"),
         }
@@ -190,6 +196,43 @@ class Tencent:
     def throttle(self) -> Reply:
         """The gateway's flow control."""
         return self.refuse("RequestLimitExceeded")
+
+    def answer(self, inquiry: Inquiry, reports: Reports) -> Reply:
+        """PullSmsSendStatus: receipts that nobody pulled before, 100 at most."""
+        limit = inquiry.asked.get("Limit")
+        if inquiry.asked.get("SmsSdkAppId") not in self._apps or not isinstance(limit, int) or limit > PULL_ROWS:
+            return self.refuse("InvalidParameter.NotAnObject")
+        found = reports.pull(self.name, inquiry.at_ms, limit)
+        rows = [
+            {
+                "UserReceiveTime": report.due_ms // 1000,
+                "CountryCode": "86",
+                "SubscriberNumber": entry.recipient[-11:],
+                "PhoneNumber": entry.recipient,
+                "SerialNo": serial_no(entry.seq),
+                "ReportStatus": "SUCCESS" if report.is_delivered else "FAIL",
+                "Description": report.code,
+                "SessionContext": entry.key,
+            }
+            for entry, report in found
+        ]
+        return _response({"PullSmsSendStatusSet": rows}, 0)
+
+    def push_of(self, found: Sequence[tuple[Entry, Report]]) -> bytes:
+        """The body of a callback, which names messages by the vendor's id only."""
+        rows = [
+            {
+                "user_receive_time": datetime.fromtimestamp(report.due_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S"),
+                "nationcode": "86",
+                "mobile": entry.recipient[-11:],
+                "report_status": "SUCCESS" if report.is_delivered else "FAIL",
+                "errmsg": report.code,
+                "description": "用户短信送达成功" if report.is_delivered else "用户短信送达失败",
+                "sid": serial_no(entry.seq),
+            }
+            for entry, report in found
+        ]
+        return json.dumps(rows, ensure_ascii=False).encode()
 
 
 def serial_no(receipt: int) -> str:

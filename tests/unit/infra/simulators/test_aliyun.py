@@ -11,7 +11,7 @@ import pytest
 from msgspec import structs
 
 from infra.simulators.aliyun import DEMO_KEY_ID, DEMO_SECRET, Aliyun, segments_of
-from infra.simulators.exchange import Call, Letter, Refusal
+from infra.simulators.exchange import Call, Inquiry, Letter, Refusal
 
 NOW = 1_760_000_000_000
 TEXT = "${name}，请到${room}就诊。"
@@ -61,7 +61,7 @@ def signed(
     return Call("POST", "/aliyun", query, told, b"", NOW)
 
 
-def code_of(found: Letter | Refusal) -> str:
+def code_of(found: Letter | Refusal | Inquiry) -> str:
     """The code of a refusal; "" for a letter."""
     return found.code if isinstance(found, Refusal) else ""
 

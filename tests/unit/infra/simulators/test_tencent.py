@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from infra.simulators.exchange import Call, Letter, Refusal
+from infra.simulators.exchange import Call, Inquiry, Letter, Refusal
 from infra.simulators.tencent import DEMO_APP_ID, DEMO_KEY_ID, DEMO_SECRET, Tencent
 
 NOW = 1_760_000_000_000
@@ -58,7 +58,7 @@ def signed(asked: object, *, secret: str = DEMO_SECRET, key_id: str = DEMO_KEY_I
     return Call("POST", "/tencent", "", told, body, NOW)
 
 
-def code_of(found: Letter | Refusal) -> str:
+def code_of(found: Letter | Refusal | Inquiry) -> str:
     """The code of a refusal; "" for a letter."""
     return found.code if isinstance(found, Refusal) else ""
 
