@@ -9,21 +9,27 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from typer.testing import CliRunner
 
+from console.cli.main import build
 from console.cli.registry import apply_place, sample_folder
 from console.provisioning import provision_installation
 from infra import settings as settings_module
-from infra.dead import origin_of
-from infra.kafka import LogReader, Publisher
+from infra.clock import SystemClock
+from infra.crypto import load_keyring
+from infra.dead import DeadOffice, origin_of
+from infra.kafka import LogReader, LogRecord, Publisher
 from infra.registry_files import load
 from infra.settings import Settings
 from infra.tokens import mint
 from schemas import ids, topics
 from schemas.codec import DEAD_LETTER, EVENT, MESSAGE
+from schemas.errors import Reason
 from schemas.records import Event, Message, RecipientRef
 from schemas.statuses import LANES
 
@@ -244,3 +250,45 @@ def test_an_intake_that_never_saw_a_registry_still_stops_in_time(settings: Setti
         assert time.monotonic() < end, waits_for(settings)
         time.sleep(0.1)
     assert workers.stop() == [0]
+
+
+def buried(settings: Settings) -> None:
+    """The dead letter of a good message without reference, two hours old; its token has long expired."""
+    now_s = time.time()
+    secret = load(sample_folder()).apps["his"].keys[0].sealed
+    token = b"Bearer " + mint("his", "his-1", "HS256", secret, now_s - 7_200, 300).encode()
+    visit = {"department": "骨科", "doctor": "李医生", "visit_time": "明日 9:00", "location": "三楼", "number": "9"}
+    message = Message("", "his", "registration_confirmed", RecipientRef("patient_id", "P0004"), {}, visit)
+    topic = settings.topic(topics.messages("normal").name)
+    at_ms = int((now_s - 7_200) * 1000)
+    record = LogRecord(topic, 1, 4_711, at_ms, b"k", MESSAGE.encode(message), (("authorization", token),))
+    publisher = Publisher(settings.kafka)
+
+    class Out:
+        def send(self, topic: str, value: bytes | None, key: bytes | None = None) -> None:
+            publisher.publish(topic, value, key)
+
+    ring = load_keyring(settings).ring("dead")
+    DeadOffice(settings.topic(topics.DEAD.name), ring, SystemClock(), "test").bury(Out(), record, Reason.INTERNAL, "")
+    assert publisher.close(10) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_a_dead_letter_that_is_put_back_is_judged_as_the_first_time(
+    settings: Settings, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its token was good then; its id is that of its first place; put back once, however often it is asked."""
+    for name, value in settings_module.environment_for(settings).items():
+        monkeypatch.setenv(name, value)
+    apply_place(settings, sample_folder())
+    buried(settings)
+    dlq = partial(CliRunner().invoke, build(), standalone_mode=False)
+    assert dlq(["dlq", "redrive", "--all", "--note", "mended"]).return_value == 0
+    assert "没有待处理" in dlq(["dlq", "redrive", "--all"]).output
+    workers.start()
+    wait_for(settings, 2, 60)
+    ((lane, event),) = events_of(settings)
+    assert (lane, event.stage, event.reason) == ("normal", "accepted", "")
+    assert event.message_id == ids.from_position(settings.topic(topics.messages("normal").name), 1, 4_711)
+    assert time.time() * 1000 - event.accepted_at > 7_000_000
