@@ -1,5 +1,6 @@
 """The readers, the publisher and provisioning on a real broker."""
 
+import asyncio
 import time
 import uuid
 from collections.abc import Sequence
@@ -83,6 +84,28 @@ async def test_the_tail_reads_a_range_and_answers_ends_as_of_now(kafka: str, top
     assert await tail.offset_for_time(topic, 2, 0) == 0
     assert await tail.begin_offset(topic, 2) == 0
     await tail.close()
+    publisher.close(1)
+
+
+async def test_the_tail_follows_a_partition(kafka: str, topic: str) -> None:
+    """From an offset on, what is there and what comes, until it is told to stop."""
+    publisher, tail = Publisher(kafka), LogTail(kafka)
+    found: asyncio.Queue[int] = asyncio.Queue()
+
+    def keep(records: Sequence[Record]) -> None:
+        for record in records:
+            found.put_nowait(record.offset)
+
+    for number in range(5):
+        publisher.publish(topic, b"%d" % number, partition=2)
+    assert publisher.flush(10) == 0
+    following = asyncio.ensure_future(tail.follow(topic, 2, 3, keep))
+    async with asyncio.timeout(20):
+        assert [await found.get(), await found.get()] == [3, 4]
+        publisher.publish(topic, b"more", partition=2)
+        assert await found.get() == 5
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
     publisher.close(1)
 
 
