@@ -3,8 +3,12 @@
 Raised by the SDK. Trying again under the same id or reference is always safe: it is the same message.
 """
 
-from infra.kafka import PublishFailure
+from typing import TYPE_CHECKING
+
 from schemas.errors import MedpostError, Permanent, Reason, Transient
+
+if TYPE_CHECKING:  # whoever sends over HTTP needs no Kafka
+    from infra.kafka import PublishFailure
 
 
 class NotAcknowledgedError(Transient):
@@ -13,8 +17,8 @@ class NotAcknowledgedError(Transient):
     `message_id` and `reference` are those to try again under; doing so can never send it twice.
     """
 
-    def __init__(self, detail: str, message_id: str, reference: str = "") -> None:
-        super().__init__(Reason.TRANSIENT, f"{detail}; try again under message_id {message_id}")
+    def __init__(self, detail: str, message_id: str, reference: str = "", retry_after_s: float | None = None) -> None:
+        super().__init__(Reason.TRANSIENT, f"{detail}; try again under message_id {message_id}", retry_after_s)
         self.message_id = message_id
         self.reference = reference
 
@@ -27,7 +31,7 @@ class UnacknowledgedError(Transient):
         self.left = left
 
 
-def failed(failure: PublishFailure, message_id: str, reference: str) -> MedpostError:
+def failed(failure: "PublishFailure", message_id: str, reference: str) -> MedpostError:
     """A negative delivery report as the sender's error: the record's own fault, or not acknowledged."""
     if failure.is_permanent:
         return Permanent(failure.reason, f"{failure.name} for {failure.topic}")

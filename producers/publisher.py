@@ -10,22 +10,23 @@ It never decides who may send what: intake does, and the answer is the message's
 """
 
 import threading
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
-from typing import Final, Self, Unpack
+from typing import Final
 
 from msgspec import Struct, field
 
 from infra.clock import Clock, SystemClock
 from infra.kafka import Publisher, PublishFailure, QueueFullError
-from producers import requests
-from producers.acknowledgement import NotAcknowledgedError, UnacknowledgedError, failed
+from producers.acknowledgement import NotAcknowledgedError, failed
 from producers.outgoing import Dispatcher, Outgoing
-from producers.requests import Fields, MessageRequest
+from producers.requests import MessageRequest
+from producers.sending import Sender, Sent
 from producers.tokens import Signer
-from schemas.errors import MedpostError, UnavailableError
+from schemas.errors import UnavailableError
 from schemas.statuses import Lane
+
+__all__ = ["ClientOptions", "MedpostClient", "Sent"]
 
 ROOM_WAIT_S: Final = 0.01
 """Between two looks at a full queue; librdkafka has no event for "there is room"."""
@@ -51,15 +52,7 @@ class ClientOptions(Struct, frozen=True):
     clock: Clock = field(default_factory=SystemClock)
 
 
-class Sent(Struct, frozen=True):
-    """How one of many ended: acknowledged under `message_id`, or `error`."""
-
-    request: MessageRequest
-    message_id: str
-    error: MedpostError | None = None
-
-
-class MedpostClient:
+class MedpostClient(Sender):
     """Sends the messages of one application. Connects when first needed, and again whenever it has to.
 
     `bootstrap` is Kafka's `host:port,…`; `key_id` names the application's key, `secret` is it (HS256), or a private
@@ -87,48 +80,6 @@ class MedpostClient:
         self._open: dict[Future[str], str] = {}
         self._lock = threading.Lock()
         self._is_closed = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        left = self.close()
-        if left and kind is None:
-            raise UnacknowledgedError(left)
-
-    def send(self, **fields: Unpack[Fields]) -> str:
-        """Send one message and wait until it is safe; returns its id.
-
-        Raises Permanent (the request's own fault), NotAcknowledgedError (try again under its id), UnavailableError.
-        """
-        return self.submit(requests.from_fields(fields)).result()
-
-    def send_many(self, many: Iterable[MessageRequest], in_flight: int = 1000) -> Iterator[Sent]:
-        """Send many with at most `in_flight` unanswered; yields how each one ended, in order, as answers come.
-
-        Never raises for one of them: its `error` says what was wrong, and the others go on.
-        """
-        waiting: deque[tuple[MessageRequest, Future[str]]] = deque()
-        for request in many:
-            waiting.append((request, self._submitted(request)))
-            while waiting and (len(waiting) >= in_flight or waiting[0][1].done()):
-                yield self._ended(*waiting.popleft())
-        while waiting:
-            yield self._ended(*waiting.popleft())
-
-    def _submitted(self, request: MessageRequest) -> Future[str]:
-        try:
-            return self.submit(request)
-        except MedpostError as problem:
-            failed: Future[str] = Future()
-            failed.set_exception(problem)
-            return failed
-
-    def _ended(self, request: MessageRequest, answer: Future[str]) -> Sent:
-        try:
-            return Sent(request, answer.result())
-        except MedpostError as problem:
-            return Sent(request, getattr(problem, "message_id", "") or self.id_of(request), problem)
 
     def id_of(self, request: MessageRequest) -> str:
         """The id that a request's reference gives it, or that it names itself; empty when neither does."""
