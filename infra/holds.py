@@ -15,7 +15,7 @@ from prometheus_client import Gauge
 
 from infra import settings as settings_module
 from infra.follow import Follower
-from infra.kafka import LogRecord, Publisher, PublishFailure
+from infra.kafka import LogReader, LogRecord, Publisher, PublishFailure
 from infra.settings import Settings
 from schemas import topics
 from schemas.configuration import HOLD, Hold
@@ -94,8 +94,8 @@ class Holds:
             return "channel"
         return "message" if (Scope.TYPE, type) in held or (Scope.APP, app_id) in held else ""
 
-    def lay(self, record: LogRecord) -> None:
-        """Lay one record over what is known; one that cannot be read leaves it as it was."""
+    def lay(self, record: LogRecord, *, is_quiet: bool = False) -> None:
+        """Lay one record over what is known; one that cannot be read leaves it as it was. `is_quiet`: log nothing."""
         try:
             hold = HOLD.decode(record.value)
         except Permanent as problem:
@@ -108,7 +108,17 @@ class Holds:
         self._held = MappingProxyType({**others, place: hold} if hold.is_held else others)
         self._version += 1
         HELD.labels(*place).set(hold.is_held)
-        log.info("held" if hold.is_held else "released", scope=hold.scope, name=hold.name, by=hold.by)
+        if not is_quiet:
+            log.info("held" if hold.is_held else "released", scope=hold.scope, name=hold.name, by=hold.by)
+
+
+def read(settings: Settings) -> list[Hold]:
+    """What is held now, by scope and name; raises UnavailableError."""
+    holds = Holds(settings)
+    with LogReader(settings_module.kafka_endpoint(settings)) as reader:
+        for record in reader.read_all(topics.HOLDS.named(settings.namespace)):
+            holds.lay(record, is_quiet=True)
+    return [holds.held[place] for place in sorted(holds.held)]
 
 
 def key_of(hold: Hold) -> bytes:

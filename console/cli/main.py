@@ -18,7 +18,19 @@ from typer.exceptions import TyperException
 
 from schemas.errors import MedpostError, UnavailableError
 
-NOUNS: Final = ("servers", "sample", "run", "registry", "publish", "messages", "dlq", "routing", "token")
+NOUNS: Final = (
+    "servers",
+    "sample",
+    "run",
+    "registry",
+    "publish",
+    "messages",
+    "dlq",
+    "hold",
+    "accounts",
+    "routing",
+    "token",
+)
 """Modules of `console.cli`, in the order of the help text."""
 
 EXIT_NO: Final = 1
