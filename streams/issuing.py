@@ -54,12 +54,18 @@ class Issuing:
         self.gates = Gates()
         self.taken: set[tuple[bytes, str]] = set()
         """(message id, channel) of entries that were taken and have not left the line yet."""
+        self._parked: dict[tuple[bytes, str], int] = {}
+        """Fallbacks that wait for the next hour's budget, by (message id, channel), with their place in the line."""
+        self._unpark_at_ms = NOTHING
         self.look_at_ms = NOTHING
         """From then on somebody who was refused may be let through."""
 
     def issue(self, in_flight: Counter[str], now_ms: int, propose: Propose) -> None:
         """Propose attempts as far as there is room, channel by channel."""
         self.look_at_ms = NOTHING
+        self._unpark(now_ms)
+        if self._parked:
+            self._look_again(self._unpark_at_ms)
         for channel in self._lines.channels():
             gate = self.gates.closed.get(channel)
             if gate is not None and now_ms < gate.until:
@@ -96,9 +102,7 @@ class Issuing:
         if found is None:
             return False
         state, channel = found
-        until, why = self._kept_until(state, channel, now_ms)
-        if until:
-            self._keep(name, state, entry, until, why)
+        if self._is_kept(name, entry, state, channel, now_ms):
             return False
         self.taken.add((message_id, name))
         made = issue(state, channel, now_ms, self._limits.hold_ms)
@@ -121,15 +125,30 @@ class Issuing:
                     return row.state, channel
         return None
 
-    def _kept_until(self, state: MessageState, channel: ChannelState, now_ms: int) -> tuple[int, str]:
-        """Until when this message's line has to wait, and why; 0 when it need not."""
-        if self._limits.is_held(state.app_id, state.type, channel.channel):
-            return now_ms + HELD_LOOK_MS, Reason.HELD
-        if state.fallbacks_per_hour and is_first_of_fallback(state, channel):
-            return self._budget.closed_until(state.type, state.fallbacks_per_hour, now_ms), Reason.FALLBACK_BUDGET
-        return 0, ""
+    def _is_kept(self, name: str, entry: Entry, state: MessageState, channel: ChannelState, now_ms: int) -> bool:
+        """Whether this message has to wait: with its whole line for a hold, alone for the budget of fallbacks."""
+        if self._limits.is_held(state.app_id, state.type, name):
+            self._keep_line(name, state, entry, now_ms + HELD_LOOK_MS, Reason.HELD)
+            return True
+        if not state.fallbacks_per_hour or not is_first_of_fallback(state, channel):
+            return False
+        until = self._budget.closed_until(state.type, state.fallbacks_per_hour, now_ms)
+        if until:
+            self._parked[entry[1], name] = entry[0]
+            self._unpark_at_ms = until
+        return until > 0
 
-    def _keep(self, name: str, state: MessageState, entry: Entry, until: int, why: str) -> None:
+    def _unpark(self, now_ms: int) -> None:
+        """A new hour, a new budget: who was passed over takes its place in the line again."""
+        if not self._parked or now_ms < self._unpark_at_ms:
+            return
+        for (message_id, name), seq in self._parked.items():
+            row = self._messages.get(message_id)
+            if row is not None:
+                self._lines.put_back(name, (row.state.app_id, row.state.type), (seq, message_id))
+        self._parked.clear()
+
+    def _keep_line(self, name: str, state: MessageState, entry: Entry, until: int, why: str) -> None:
         queue = (state.app_id, state.type)
         self._lines.put_back(name, queue, entry)
         self._lines.pause(name, queue, until, why)
@@ -157,7 +176,7 @@ class Issuing:
                 continue
             made = fail_over(*found, gate.reason or Reason.TRANSIENT, gate.until)
             if made is None:
-                self._keep(name, found[0], entry, gate.until, DOWN)
+                self._keep_line(name, found[0], entry, gate.until, DOWN)
             else:
                 self.taken.add((entry[1], name))
                 propose(entry[1], found[0], made)
@@ -168,13 +187,10 @@ class Issuing:
         """The channel is not down any more."""
         self._lines.resume(channel, DOWN)
 
-    def explained(self, state: MessageState, made: Conclusion, now_ms: int) -> Conclusion:
+    def explained(self, message_id: bytes, state: MessageState, made: Conclusion) -> Conclusion:
         """A message that expires because the budget of fallbacks was spent says so."""
-        if made.status != Status.EXPIRED or not state.fallbacks_per_hour:
-            return made
-        queue = (state.app_id, state.type)
         waiting = [channel.channel for channel in state.channels if channel.phase in QUEUED]
-        if all(self._lines.why_paused(channel, queue, now_ms) != Reason.FALLBACK_BUDGET for channel in waiting):
+        if made.status != Status.EXPIRED or all((message_id, name) not in self._parked for name in waiting):
             return made
         return Conclusion(made.stage, made.channel, 0, made.status, Reason.FALLBACK_BUDGET)
 

@@ -266,6 +266,8 @@ class Partition:
             if row is None or row.armed != due_ms:
                 continue  # an entry that an earlier one has replaced
             if row.state.final and row.state.forget_at <= upto_ms:
+                if row.kept_at:  # once more: a process that was frozen may have written it again since
+                    self._kept.append(delays.gone(message_id))
                 self._messages.forget(self._rows, message_id)
                 continue
             self._release(message_id, row, upto_ms)
@@ -308,7 +310,7 @@ class Partition:
         if self._unread.blocks(message_id, made):
             return False
         if made.stage == _COMPLETED:
-            made = self._issuing.explained(state, made, now_ms)
+            made = self._issuing.explained(message_id, state, made)
         self._unread.add(message_id, made)
         out.append(consequences.conclusion(self._rules.author, message_id, state, made, now_ms))
         return True

@@ -11,9 +11,11 @@ from collections.abc import Callable
 from typing import Final
 
 import structlog
+from prometheus_client import Counter as Counts
 from prometheus_client import Gauge
 
 from infra.clock import SystemClock
+from infra.holds import Holds
 from infra.registry import Registry
 from infra.settings import Settings
 from infra.state import open_free
@@ -41,6 +43,12 @@ LOCK_WAIT_S: Final = 10.0
 
 WAITING: Final = Gauge("settle_waiting", "messages that wait for room on a channel", ["lane", "channel", "app"])
 
+SPENT: Final = Counts(
+    "settle_fallback_budget_spent",
+    "hours in which a partition's part of a type's fallbacks was spent",
+    ["lane", "type"],
+)
+
 log = structlog.get_logger("settle")
 
 
@@ -61,6 +69,21 @@ def registry_window(registry: Registry, partitions: int, lane: Lane) -> Window:
         return window_of(rate_per_s * share, partitions, hold_ms)
 
     return window
+
+
+class SpentBudgets:
+    """Says once per type and hour that no further fallback begins; each partition has its part of the budget."""
+
+    def __init__(self, lane: str) -> None:
+        self._lane = lane
+        self._told: dict[str, int] = {}
+
+    def tell(self, kind: str, hour_ms: int) -> None:
+        """A partition's part is spent for the hour that began then."""
+        SPENT.labels(self._lane, kind).inc()
+        if self._told.get(kind) != hour_ms:
+            self._told[kind] = hour_ms
+            log.warning("budget of fallbacks is spent: they wait for the next hour", type=kind, lane=self._lane)
 
 
 class Settle:
@@ -134,13 +157,15 @@ def run(settings: Settings, lane: str, window: Callable[[str], int] | None = Non
     """
     chosen = Lane(lane)
     hold_ms = HOLD_MS[chosen]
-    registry = Registry(settings)
+    registry, holds = Registry(settings), Holds(settings)
     if window is None:
         registry.start()
+        holds.start()
         window = registry_window(registry, settings.partitions, chosen)
     store = open_free(settings.state_folder / f"settle.{lane}", LOCK_WAIT_S)
     worker = Worker(settings, "settle", lane)
-    rules = Rules(Author(lane, worker.name), hold_ms, window)
+    told = SpentBudgets(lane)
+    rules = Rules(Author(lane, worker.name), hold_ms, window, holds.is_held, settings.partitions, told.tell)
     outbox = Outbox(settings, lane)
     feed = Feed(worker, outbox.requests)
     ground = Ground(worker, SystemClock(), store, outbox, rules, feed, settings.partitions)
@@ -156,5 +181,6 @@ def run(settings: Settings, lane: str, window: Callable[[str], int] | None = Non
     try:
         return worker.run()
     finally:
+        holds.close()
         registry.close()
         store.close()

@@ -2,27 +2,26 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.state import Store
-from schemas.records import Delivery, Event, Outcome
+from schemas.records import Event, Outcome
 from schemas.statuses import Stage
 from streams import decide as decide_module
 from streams import facts, guard
 from streams import fold as fold_module
-from streams.checkpoint import Checkpoint, checkpoint_of, clear
-from streams.consequences import Author, Record
-from streams.keys import Keys
+from streams.checkpoint import clear
 from streams.message_state import ChannelState, MessageState, Phase, Place
-from streams.partition import Partition, Rules
+from streams.partition import Partition
 from tests.crash_world import History
 from tests.factories import T0, accepted, answer, message_id, plan, rejected
+from tests.partition_desk import HOLD_MS, KEYS, Desk, deliveries, stages
+
+if TYPE_CHECKING:
+    from streams.consequences import Record
 
 ID = message_id(1)
-KEYS = Keys(1, 0)
-HOLD_MS = 30_000
 
 
 def found_bad(folder: Path, seeds: range) -> dict[str, int]:
@@ -48,6 +47,10 @@ def _lapses_claimed(_state: MessageState, channel: ChannelState, _event: Event, 
         return False
     facts.queue_again(channel, place)
     return True
+
+
+def _lapses_any(channel: ChannelState, at_ms: int) -> bool:
+    return channel.phase in (Phase.ISSUED, Phase.SENDING) and at_ms >= channel.until
 
 
 def _never_armed(_self: Partition, _message_id: bytes, row: Any, due_ms: int) -> None:
@@ -81,6 +84,7 @@ def test_a_broken_guard_is_seen(broken: str, tmp_path: Path, monkeypatch: pytest
         monkeypatch.setattr(decide_module, "may_lapse", _lapses_early)
     elif broken == "lapsed claim":
         monkeypatch.setitem(fold_module._STEPS, Stage.LAPSED, _lapses_claimed)
+        monkeypatch.setattr(decide_module, "may_lapse", _lapses_any)
     elif broken == "due":
         monkeypatch.setattr(Partition, "_arm", _never_armed)
     elif broken == "tries":
@@ -92,64 +96,9 @@ def test_a_broken_guard_is_seen(broken: str, tmp_path: Path, monkeypatch: pytest
     else:
         monkeypatch.setattr(Partition, "remind", _never_reminded)
     found: dict[str, int] = {}
-    for block in range(24):
+    for block in range(8):
         found = found or found_bad(tmp_path / str(block), range(block * 5, block * 5 + 5))
     assert found
-
-
-class Desk:
-    """A partition with its log in memory: what it sends comes back when `read` is called."""
-
-    def __init__(self, folder: Path, window: int = 100) -> None:
-        self.store = Store(folder / "db")
-        self.window = window
-        self.now = T0
-        self.log: list[Event] = []
-        self.sent: list[Record] = []
-        self.part = self.opened()
-
-    def opened(self) -> Partition:
-        """The partition as it is on disk."""
-        rules = Rules(Author("normal", "test"), HOLD_MS, lambda _: self.window)
-        return Partition(self.store, KEYS, rules, checkpoint_of(self.store, KEYS) or Checkpoint())
-
-    def tell(self, *events: Event) -> list[Record]:
-        """Append events, read everything unread, conclude, write; what was sent."""
-        self.log += events
-        out: list[Record] = []
-        while self.part.position < len(self.log):
-            offset = self.part.position
-            self.part.read(self.log[offset], Place(offset, self.now), out)
-        return self.conclude(out)
-
-    def conclude(self, out: list[Record]) -> list[Record]:
-        """Let time and room have their say; conclusions go to the log's end, unread."""
-        self.part.read_up_to_ms = self.now
-        self.part.fire(self.now, 100)
-        self.part.conclude(self.now, out)
-        self.store.write(self.part.cut(self.now))
-        self.part.written()
-        self.log += [record for record in out if isinstance(record, Event)]
-        self.sent += out
-        return out
-
-    def settle(self, *events: Event) -> list[Record]:
-        """`tell` until nothing new follows."""
-        begun = len(self.sent)
-        self.tell(*events)
-        while self.part.position < len(self.log):
-            self.tell()
-        return self.sent[begun:]
-
-
-def deliveries(records: list[Record]) -> list[Delivery]:
-    """The deliveries among them."""
-    return [record for record in records if isinstance(record, Delivery)]
-
-
-def stages(records: list[Record]) -> list[str]:
-    """The stages of the events among them."""
-    return [record.stage for record in records if isinstance(record, Event)]
 
 
 def test_nothing_is_delivered_before_the_issue_is_read_back(tmp_path: Path) -> None:

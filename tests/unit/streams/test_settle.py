@@ -60,6 +60,15 @@ def test_a_lane_fills_only_its_share() -> None:
     assert registry_window(registry, 4, Lane.BULK)("sms") == 18
 
 
+def test_a_spent_budget_is_logged_once_a_type_and_hour(capsys: pytest.CaptureFixture[str]) -> None:
+    """However many partitions tell it; the metric counts them all."""
+    told = settle_module.SpentBudgets("normal")
+    for kind, hour_ms in (("a", 1), ("a", 1), ("b", 1), ("a", 2)):
+        told.tell(kind, hour_ms)
+    assert capsys.readouterr().out.count("budget of fallbacks") == 3
+    assert settle_module.SPENT.labels("normal", "a")._value.get() == 3
+
+
 class Watched:
     """An owner that notes what it is told."""
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from infra.state import Rows, Store
 from streams import waiting as waiting_module
+from streams.due import NOTHING
 from streams.keys import Keys
-from streams.waiting import PAGE_ENTRIES, Tally, WaitingLines
+from streams.waiting import MAX_PAGES, PAGE_ENTRIES, Tally, WaitingLines
 
 KEYS = Keys(2, 0)
 A = ("a", "t")
@@ -89,6 +90,49 @@ def test_an_unwritten_entry_is_waited_for(store: Store) -> None:
     assert lines.take("sms") is None
     store.write(rows)
     assert lines.take("sms") == (9, message(9))
+
+
+def test_a_flood_of_those_who_come_back_stays_on_disk(store: Store) -> None:
+    """Thousands of old places, added in any order behind a newer one: some pages in memory, all of them taken."""
+    lines, rows = queued(store, ("a", 100_000)), Rows()
+    assert drain(lines) == [100_000]
+    places = [number * 7_919 % 5_000 + 1 for number in range(5_000)]
+    for seq in places:
+        lines.add(rows, "sms", A, (seq, message(seq)))
+    (line,) = lines._lines.values()
+    assert len(line.head) <= MAX_PAGES * PAGE_ENTRIES
+    lines.cut()
+    store.write(rows)
+    lines.written(100_000)
+    assert line.strays == {}
+    assert list(dict.fromkeys(drain(lines)))[:5_000] == sorted(places)
+
+
+def test_a_paused_line_lets_others_pass(store: Store) -> None:
+    """Of the same application; until its time, or until it is resumed."""
+    lines, rows = queued(store, ("a", 1), ("a", 3)), Rows()
+    lines.add(rows, "sms", ("a", "other"), (2, message(2)))
+    lines.pause("sms", A, 500, "held")
+    assert (lines.why_paused("sms", A, 499), lines.why_paused("sms", A, 500)) == ("held", "")
+    assert (lines.next_resume("sms", 0), lines.next_resume("sms", 500)) == (500, NOTHING)
+    assert lines.take("sms", 499) == (2, message(2))
+    assert lines.take("sms", 499) is None
+    assert lines.take("sms", 500) == (1, message(1))
+    lines.pause("sms", A, 900, "down")
+    lines.resume("sms", "held")
+    assert lines.take("sms", 600) is None
+    lines.resume("sms", "down")
+    assert lines.take("sms", 600) == (3, message(3))
+
+
+def test_types_of_an_application_share_its_turn(store: Store) -> None:
+    """One with many types has no more turns than one with a single type."""
+    lines, rows = WaitingLines(store, KEYS, []), Rows()
+    for seq in range(1, 7):
+        lines.add(rows, "sms", ("a", f"t{seq}"), (seq, message(seq)))
+        lines.add(rows, "sms", B, (10 + seq, message(seq)))
+    assert drain(lines, 6) == [1, 11, 2, 12, 3, 13]
+    assert lines.backlog() == {("sms", "a"): 6, ("sms", "b"): 6}
 
 
 def test_an_unknown_channel_has_nobody(store: Store) -> None:
