@@ -40,7 +40,8 @@ integration: .venv/dev.stamp ## tests against the real broker and store
 ledger-short: .venv/dev.stamp ## 20,000 messages while every process and the broker are killed
 	$(BIN)/pytest -s tests/ledger
 
-ledger: ledger-short ## the same; longer schedules come later
+ledger: .venv/dev.stamp ## 100,000 messages while everything is killed, frozen, refused or taken away; SEED=1
+	$(BIN)/python -m tests.ledger --long --seed $(or $(SEED),1)
 
 bench: .venv/dev.stamp ## measure; all cases, or CASES="step.medpost intake"
 	$(BIN)/python -m tests.bench.bench $(CASES)

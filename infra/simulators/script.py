@@ -19,15 +19,19 @@ EVERYBODY: Final = "*"
 
 
 class Script(Struct, forbid_unknown_fields=True):
-    """One rule: which letters (`match`: end of the recipient, or `*`), how often, and what happens to them."""
+    """One rule: which letters (`match`: end of the recipient, or `*`), how often, and what happens to them.
 
-    action: Literal["ok", "code", "throttle", "hang", "cut", "garbage", "slow_ms"]
+    A rule with a `name` takes the place of the one that had it; `forget` only takes that one away.
+    """
+
+    action: Literal["ok", "code", "throttle", "hang", "cut", "garbage", "slow_ms", "forget"]
     provider: str = EVERYBODY
     match: Annotated[str, Meta(min_length=1)] = EVERYBODY
     times: Annotated[int, Meta(ge=1)] | None = None
     rate: Annotated[float, Meta(gt=0, le=1)] | None = None
     code: str = ""
     ms: Annotated[int, Meta(ge=0, le=600_000)] = 0
+    name: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a rule that lacks what its action needs."""
@@ -35,6 +39,8 @@ class Script(Struct, forbid_unknown_fields=True):
             raise ValueError("action code needs a code")
         if self.action == "slow_ms" and not self.ms:
             raise ValueError("action slow_ms needs ms")
+        if self.action == "forget" and not self.name:
+            raise ValueError("action forget needs the name of a rule")
 
     def fits(self, provider: str, recipient: str, key: str) -> bool:
         """Whether the rule is about this letter."""
@@ -54,7 +60,10 @@ class Scripts:
 
     def lay(self, script: Script) -> None:
         """A new rule, asked before the older ones."""
-        self._scripts.insert(0, script)
+        if script.name:
+            self._scripts = [one for one in self._scripts if one.name != script.name]
+        if script.action != "forget":
+            self._scripts.insert(0, script)
 
     def clear(self) -> None:
         """No rule any more."""

@@ -3,26 +3,29 @@
 Called by the test and by `python -m tests.ledger`. It decides nothing about right and wrong: the judge does.
 """
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from msgspec import Struct
 
 from schemas import ids
-from schemas.errors import Reason
+from schemas.errors import Reason, UnavailableError
 from schemas.records import Event
 from tests.ledger import pace
-from tests.ledger.blows import Hand, schedule
+from tests.ledger.blows import Blow, Hand, long_schedule, schedule
 from tests.ledger.evidence import append_again, figures, final_count, gather, log_ends, moved, wait_quiet
 from tests.ledger.judge import Evidence, Logged, Verdict, judge
 from tests.ledger.offer import Offering
 from tests.ledger.plant import Plant
 
 LOOK_S: Final = 0.1
+STALE_S: Final = 10.0
+"""A count older than this says nothing of now."""
 TELL_S: Final = 10.0
 STALLED_S: Final = 120.0
 """Longer than the longest time-out of a type (60 s), a hold (30 s) and a fail-over together."""
@@ -33,11 +36,20 @@ Told = Callable[[str], None]
 
 
 class Course(Struct, frozen=True):
-    """What to run: so many messages, offered so many a second, with what the seed makes of it."""
+    """What to run: so many messages, offered so many a second, with what the seed makes of it; long: every blow."""
 
     messages: int = 20_000
     rate_per_s: float = 150.0
     seed: int = 1
+    is_long: bool = False
+
+    def blows(self) -> list[Blow]:
+        """What falls, and when."""
+        return (long_schedule if self.is_long else schedule)(self.seed, self.messages / self.rate_per_s)
+
+
+LONG: Final = Course(100_000, 160.0, 1, is_long=True)
+"""Some ten and a half minutes of offering."""
 
 
 class Report(Struct):
@@ -77,7 +89,7 @@ def run(course: Course, home: Path, told: Told) -> Report:
     with Plant(home) as plant:
         watch(f"up; logs in {plant.logs}")
         offering = Offering(plant.addresses.kafka, course.messages, course.rate_per_s, course.seed)
-        hand = Hand(plant, schedule(course.seed, course.messages / course.rate_per_s), watch)
+        hand = Hand(plant, course.blows(), watch)
         _endure(plant, offering, hand, watch)
         watch(_account(offering))
         wait_quiet(plant)
@@ -95,17 +107,49 @@ def _endure(plant: Plant, offering: Offering, hand: Hand, watch: Watch) -> None:
     began_s = watch.now_s
     progress = Progress(offering, watch)
     offering.start()
-    with plant.store() as store:
+    with Finals(plant) as finals:
         while not progress.is_stalled:
             hand.tick(watch.now_s - began_s, time.time_ns() // 1_000_000)
             plant.start_second()
-            if progress.is_time_to_look:
-                progress.look(final_count(store))
+            progress.look(finals.count, is_answering=finals.is_answering)
             if hand.is_done and progress.is_complete:
                 break
             time.sleep(LOOK_S)
     if offering.fault is not None:
         raise offering.fault
+
+
+class Finals:
+    """Asks the store once a second how many messages are final, in a thread: it may be away, or not answer."""
+
+    def __init__(self, plant: Plant) -> None:
+        self._plant = plant
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="finals", daemon=True)
+        self._asked_s = time.monotonic()
+        self.count = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether the count is no older than some seconds."""
+        return time.monotonic() - self._asked_s < STALE_S
+
+    def _run(self) -> None:
+        while not self._stopped.wait(1.0):
+            try:
+                with self._plant.store() as store:
+                    self.count = final_count(store)
+            except UnavailableError:
+                continue
+            self._asked_s = time.monotonic()
 
 
 class Progress:
@@ -114,13 +158,8 @@ class Progress:
     def __init__(self, offering: Offering, watch: Watch) -> None:
         self._offering = offering
         self._watch = watch
-        self._looked_s = self._told_s = self._grown_s = watch.now_s
+        self._told_s = self._grown_s = watch.now_s
         self._final = 0
-
-    @property
-    def is_time_to_look(self) -> bool:
-        """Once a second."""
-        return self._watch.now_s - self._looked_s > 1.0
 
     @property
     def is_complete(self) -> bool:
@@ -132,14 +171,13 @@ class Progress:
         """Nothing has become final for so long that nothing will."""
         return not self._offering.is_running and self._watch.now_s - self._grown_s > STALLED_S
 
-    def look(self, final: int) -> None:
-        """Note the count, and tell it now and then."""
-        self._looked_s = self._watch.now_s
-        if final > self._final or self._offering.is_running:
-            self._grown_s = self._looked_s
+    def look(self, final: int, *, is_answering: bool) -> None:
+        """Note the count, and tell it now and then; a store that does not answer says nothing."""
+        if final > self._final or self._offering.is_running or not is_answering:
+            self._grown_s = self._watch.now_s
         self._final = final
-        if self._looked_s - self._told_s > TELL_S or self.is_complete:
-            self._told_s = self._looked_s
+        if self._watch.now_s - self._told_s > TELL_S or self.is_complete:
+            self._told_s = self._watch.now_s
             acknowledged = len(self._offering.accepted)
             self._watch(f"offered {self._offering.offered}, acknowledged {acknowledged}, final {final}")
 

@@ -41,6 +41,8 @@ CUT_NUMBERS: Final = ("13800002001", "13800002002")
 """Staff S001 and S002: their SMS is taken, and now and then the answer is cut off. Critical values are then sent again,
 so somebody really gets some twice, and every one of these must say so."""
 CUT_RATE: Final = 0.3
+SICK_CODES: Final = {"aliyun": "ServiceUnavailable", "standard": "503"}
+"""What a provider in trouble answers to everybody."""
 PORTS: Final = ("broker", "controller", "store", "simulators")
 
 
@@ -181,6 +183,12 @@ class Plant:
         processes.send(mark.record, signal.SIGKILL)
         return mark
 
+    def stop(self, name: str) -> Mark:
+        """Ask it to end; returns the life that ends."""
+        mark = self.required(name)
+        processes.send(mark.record, signal.SIGTERM)
+        return mark
+
     def is_back(self, name: str, before: Mark | None) -> bool:
         """Whether a process of that name is ready, and not the one from before."""
         mark = self.mark(name)
@@ -200,6 +208,14 @@ class Plant:
     def wake(self, mark: Mark) -> None:
         """Let it go on."""
         processes.send(mark.record, signal.SIGCONT)
+
+    def sicken(self, provider: str) -> None:
+        """Let it answer every call that it is not able to, until it is cured."""
+        self.tell("script", {"provider": provider, "action": "code", "code": SICK_CODES[provider], "name": provider})
+
+    def cure(self, provider: str) -> None:
+        """Let it work again."""
+        self.tell("script", {"provider": provider, "action": "forget", "name": provider})
 
     def lose_disk(self, lane: Lane) -> Mark:
         """Kill settle and delete its state, while the supervisor's hands are tied."""

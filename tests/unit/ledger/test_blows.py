@@ -1,5 +1,17 @@
 from schemas.statuses import Lane
-from tests.ledger.blows import BROKER, EARLY, LATE, Blow, schedule
+from tests.ledger.blows import (
+    BROKER,
+    EARLY,
+    LATE,
+    LONG_EARLY,
+    OUTAGE,
+    OUTAGE_S,
+    SICK_S,
+    SICKEN,
+    Blow,
+    long_schedule,
+    schedule,
+)
 
 
 def test_every_blow_falls_once_in_time_and_in_order() -> None:
@@ -25,3 +37,16 @@ def test_a_blow_knows_whom_it_delays() -> None:
     assert Blow(1.0, "freeze", "sinks-normal-2").lanes == {Lane.NORMAL}
     assert Blow(1.0, "kill -9", "broker").lanes == set(Lane)
     assert Blow(1.0, "kill -9", "trace").lanes == set()
+    assert Blow(1.0, SICKEN, "aliyun").lanes == set(Lane)
+
+
+def test_the_long_run_has_every_blow_once_and_a_long_outage_of_the_store() -> None:
+    """In chance order, in time; what lasts longer says so."""
+    blows = long_schedule(7, 600.0)
+    assert sorted((blow.kind, blow.target) for blow in blows) == sorted([*LONG_EARLY, OUTAGE])
+    times = [blow.at_s for blow in blows]
+    assert times == sorted(times)
+    assert 0 < times[0] < times[-1] < 600.0
+    lasting = {(blow.kind, blow.target): blow.lasts_s for blow in blows}
+    assert lasting[OUTAGE] == OUTAGE_S
+    assert lasting[SICKEN, "aliyun"] == SICK_S

@@ -67,6 +67,7 @@ def test_a_code_and_a_delay_travel_with_the_action() -> None:
         {},
         {"action": "explode"},
         {"action": "code"},
+        {"action": "forget"},
         {"action": "slow_ms"},
         {"action": "ok", "times": 0},
         {"action": "ok", "rate": 1.5},
@@ -93,3 +94,16 @@ def test_cleared_scripts_are_gone() -> None:
     fates(made, "13800000006", 1)
     made.clear()
     assert fates(made, "13800000006", 3) == ["code", "code", "ok"]
+
+
+def test_a_named_rule_is_replaced_and_forgotten() -> None:
+    """An outage begins and ends without touching the other rules."""
+    made = scripts(
+        {"action": "cut", "match": "7"},
+        {"action": "code", "code": "isv.X", "name": "outage"},
+        {"action": "code", "code": "isv.Y", "name": "outage"},
+    )
+    assert made.action_for(VENDOR, "13800130007", "k") == Action("code", "isv.Y", 0)
+    made.lay(Script(action="forget", name="outage"))
+    assert made.action_for(VENDOR, "13800130007", "k") == Action("cut", "", 0)
+    assert made.action_for(VENDOR, "13800130000", "k") == Action()
