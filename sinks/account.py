@@ -29,6 +29,7 @@ HELD_MS: Final = 10_000
 OF_ACCOUNT: Final = frozenset({"channel", "account"})
 """Scopes of a failure that say something about the account."""
 STATE: Final = Gauge("medpost_account_state", "1 for the state it is in", ["channel", "provider", "state"])
+CALLS: Final = Gauge("medpost_account_calls_today", "Calls of this process today (UTC+8)", ["channel", "provider"])
 
 log = structlog.get_logger("sinks")
 
@@ -173,7 +174,8 @@ class Account:
         return round(self._clock.monotonic_s() * 1000)
 
     def look(self, now_ms: int) -> None:
-        """Tell metrics and log when the state is another."""
+        """Tell the metrics, and the log when the state is another."""
+        CALLS.labels(self.channel, self.provider).set(self.quota.calls(now_ms))
         state = self.state
         if state == self._shown:
             return

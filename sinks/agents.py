@@ -94,6 +94,7 @@ def _shared(worker: Worker, clock: Clock) -> tuple[Holds, Exchange]:
 
     worker.on_started(begin)
     worker.every(EVERY_S, exchange.tick)
+    worker.on_revoked(lambda _: exchange.tick())  # also when stopping: the last calls of the day are told
     return holds, exchange
 
 
