@@ -1,0 +1,117 @@
+"""A whole installation to measure on: every role in its process, the sample hospital, messages through the SDK.
+
+Used by the cases that ask what a patient would notice. The load is bounded in count and time; everything runs on
+loopback, in a folder of its own, and ends with the block. Volumes shrink with BENCH_SECONDS for a trial.
+"""
+
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from infra.kafka import LogReader
+from producers.publisher import ClientOptions, MedpostClient
+from producers.requests import MessageRequest
+from schemas import ids, topics
+from schemas.codec import EVENT
+from schemas.statuses import Lane, Stage
+from tests.bench.ground import SECONDS
+from tests.ledger.evidence import call_of
+from tests.ledger.offer import KEYS, KINDS, Kind
+from tests.ledger.plant import Plant
+
+FULL_S: Final = 15.0
+SCALE: Final = min(1.0, SECONDS / FULL_S)
+ROOM_S: Final = 120.0
+BY_TYPE: Final[Mapping[str, Kind]] = {kind.type: kind for kind in KINDS}
+
+
+class Whole:
+    """The installation and the hospital's systems."""
+
+    def __init__(self, plant: Plant, clients: Mapping[str, MedpostClient]) -> None:
+        self.plant = plant
+        self._clients = clients
+        self._number = 0
+
+    def send(self, kind: str, recipients: Sequence[tuple[str, str]], count: int, per_s: float = 0.0) -> list[bytes]:
+        """Send that many messages of a type, as fast as they go or `per_s`; ids once all are acknowledged."""
+        of = BY_TYPE[kind]
+        begun_s, answers = time.monotonic(), []
+        for number in range(count):
+            if per_s:
+                time.sleep(max(0.0, begun_s + number / per_s - time.monotonic()))
+            self._number += 1
+            request = MessageRequest(
+                type=kind,
+                recipient=recipients[number % len(recipients)],
+                personalisation={name: f"{name} {number}"[:10] for name in of.parameters},
+                reference=f"bench-{self._number}",
+            )
+            answers.append(self._clients[of.app_id].submit(request))
+        return [ids.parse(answer.result(ROOM_S)) for answer in answers]
+
+    def wait_accepted(self, lane: Lane, count: int) -> None:
+        """Wait until intake has answered that many messages in a lane; raises AssertionError when it does not."""
+        topic = topics.events(lane).named(self.plant.settings.namespace)
+        until_s = time.monotonic() + ROOM_S
+        with LogReader(self.plant.addresses.kafka) as reader:
+            while sum(reader.end_offsets(topic).values()) < count:
+                assert time.monotonic() < until_s, f"not {count} events in {topic} within {ROOM_S:.0f} s"
+                time.sleep(0.25)
+
+    def accepted_at(self, lane: Lane, wanted: Sequence[bytes]) -> dict[bytes, int]:
+        """When each of these messages was accepted (UTC ms)."""
+        topic = topics.events(lane).named(self.plant.settings.namespace)
+        among = {*wanted}
+        with LogReader(self.plant.addresses.kafka) as reader:
+            events = (EVENT.decode(record.value) for record in reader.read_all(topic))
+            return {
+                event.message_id: event.accepted_at
+                for event in events
+                if event.stage == Stage.ACCEPTED and event.message_id in among
+            }
+
+    def first_calls(self, channel: str = "") -> dict[bytes, int]:
+        """When a provider was first called for each message (UTC ms), on one channel or on any."""
+        found: dict[bytes, int] = {}
+        for row in self.plant.calls():
+            call = call_of(row)
+            if channel in ("", call.channel):
+                found[call.message_id] = min(call.at, found.get(call.message_id, call.at))
+        return found
+
+    def latencies_ms(self, lane: Lane, sent: Sequence[bytes], channel: str, within_s: float) -> list[int]:
+        """Accepted to the provider's first call, one figure a message; AssertionError when one is never called."""
+        until_s = time.monotonic() + within_s
+        while missing := [one for one in sent if one not in (called := self.first_calls(channel))]:
+            assert time.monotonic() < until_s, f"{len(missing)} of {len(sent)} not called within {within_s:.0f} s"
+            time.sleep(1.0)
+        accepted = self.accepted_at(lane, sent)
+        return [called[one] - accepted[one] for one in sent]
+
+    def tell(self, kind: str, told: dict[str, Any]) -> None:
+        """Tell the simulated providers something."""
+        self.plant.tell(kind, told)
+
+
+@contextmanager
+def whole() -> Iterator[Whole]:
+    """A whole installation, up; down and removed after the block."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="medpost-bench-", ignore_cleanup_errors=True))
+        plant = stack.enter_context(Plant(Path(folder) / "home"))
+        options = ClientOptions(lanes={kind.type: str(kind.lane) for kind in KINDS}, queued_records=100_000)
+        clients = {
+            app: stack.enter_context(MedpostClient(plant.addresses.kafka, app, f"{app}-1", key, options))
+            for app, key in KEYS.items()
+        }
+        yield Whole(plant, clients)
+
+
+def quantile(figures: Sequence[int], part: float) -> float:
+    """The smallest figure that is not less than that part of them."""
+    ordered = sorted(figures)
+    return float(ordered[min(len(ordered) - 1, int(len(ordered) * part))])
