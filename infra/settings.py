@@ -87,6 +87,10 @@ class Settings(BaseSettings):
     """Connections that the gateway keeps open at once; one more is told 503."""
     gateway_ack_s: Annotated[float, Field(ge=0.5, le=20)] = 5.0
     """How long the gateway waits for the broker's acknowledgement before it answers 503."""
+    gateway_body_s: Annotated[float, Field(gt=0, le=600)] = 10.0
+    """How long a message's body may take to arrive; a batch's six times as long."""
+    gateway_idle_s: Annotated[float, Field(gt=0, le=600)] = 15.0
+    """A connection that sends no whole head of a request for so long is closed."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least serious line that is written."""
 

@@ -21,7 +21,8 @@ from producers.gateway.problems import Refused, problem, within
 from schemas.errors import Permanent, Reason, UnavailableError
 
 BODY_BYTES: Final = 50_331_648
-BODY_S: Final = 60.0
+LONGER: Final = 6
+"""How many times as long as a message a batch may take to arrive."""
 SLICE: Final = 100
 """Messages read between two breaths of the loop: some 8 ms."""
 AT_ONCE: Final = 3
@@ -61,7 +62,8 @@ class Batches:
             told = ("正在受理其他批次", "other batches are being taken")
             raise Refused([problem(Reason.TRANSIENT, told)], {"Retry-After": str(RETRY_AFTER_S)})
         async with self._turns:
-            body = read(_BODY.decode, await body_of(call.request, BODY_BYTES, BODY_S))
+            most_s = LONGER * self._counter.settings.gateway_body_s
+            body = read(_BODY.decode, await body_of(call.request, BODY_BYTES, most_s))
             async with self._reading:
                 return await self._take(call, body)
 

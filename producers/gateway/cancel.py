@@ -34,7 +34,7 @@ _BODY: Final = msgspec.json.Decoder(CancelBody)
 
 async def cancel(counter: Counter, call: Call) -> Answer:
     """Ask for a cancellation and wait a moment for its outcome."""
-    raw = await body_of(call.request, 4_096, 5.0)
+    raw = await body_of(call.request, 4_096, counter.settings.gateway_body_s)
     if raw:
         read(_BODY.decode, raw)
     message_id, app_id = wanted_id(call), call.sender.app.app_id

@@ -13,8 +13,6 @@ from producers.gateway.conduct import answer_to, response
 from producers.gateway.problems import refused
 from schemas.errors import Reason
 
-IDLE_S: Final = 15.0
-"""Without a whole head of a request for so long, a connection is closed."""
 LINGER_S: Final = 1.0
 LINE_BYTES: Final = 8_190
 HEADERS: Final = 64
@@ -58,11 +56,12 @@ class _Full(asyncio.Protocol):
 
 
 class Door:
-    """Listens on one address; at most `most` connections at once."""
+    """Listens on one address; at most `most` connections at once, none of them silent for `idle_s`."""
 
-    def __init__(self, app: web.Application, most: int) -> None:
+    def __init__(self, app: web.Application, most: int, idle_s: float) -> None:
         self._runner = web.AppRunner(app, access_log=None)
         self._most = most
+        self._idle_s = idle_s
         self._server: asyncio.Server | None = None
 
     async def open(self, host: str, port: int) -> int:
@@ -79,7 +78,7 @@ class Door:
         return Gate(
             server,
             loop=asyncio.get_running_loop(),
-            keepalive_timeout=IDLE_S,
+            keepalive_timeout=self._idle_s,
             lingering_time=LINGER_S,
             max_line_size=LINE_BYTES,
             max_field_size=LINE_BYTES,

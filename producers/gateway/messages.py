@@ -20,14 +20,13 @@ from producers.gateway.times import rfc3339
 from schemas.errors import Permanent, Reason, UnavailableError
 
 BODY_BYTES: Final = 262_144
-BODY_S: Final = 10.0
 RETRY_AFTER_S: Final = 2
 _TOKEN: Final = msgspec.json.Decoder(TokenBody)
 
 
 async def give_token(counter: Counter, call: Call) -> Answer:
     """A token for an application's credentials."""
-    body = read(_TOKEN.decode, await body_of(call.request, 4_096, BODY_S))
+    body = read(_TOKEN.decode, await body_of(call.request, 4_096, counter.settings.gateway_body_s))
     gatekeeper = counter.gatekeeper
     name = body.app_key if gatekeeper.knows(body.app_key) else ""
     limits = counter.quota.request(f"token/{name}", counter.clock.monotonic_s())
@@ -37,7 +36,7 @@ async def give_token(counter: Counter, call: Call) -> Answer:
 
 async def take_message(counter: Counter, call: Call) -> Answer:
     """One message, published before it is answered."""
-    raw = await body_of(call.request, BODY_BYTES, BODY_S)
+    raw = await body_of(call.request, BODY_BYTES, counter.settings.gateway_body_s)
     caller, app_id = call.sender, call.sender.app.app_id
     prepared = counter.desk.prepare(raw, caller, call.now_ms)
     await check_conflict(counter, prepared, app_id)

@@ -82,9 +82,11 @@ async def _serve(parts: Parts, health: Health) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    door = Door(build(Counter(parts), health.is_live, health.missing), parts.settings.gateway_connections)
-    port = await _open(door, parts.settings)
-    log.info("listening", url=f"http://{parts.settings.gateway_host}:{port}")
+    settings = parts.settings
+    app = build(Counter(parts), health.is_live, health.missing)
+    door = Door(app, settings.gateway_connections, settings.gateway_idle_s)
+    port = await _open(door, settings)
+    log.info("listening", url=f"http://{settings.gateway_host}:{port}")
     gc.freeze()  # what lives as long as the process is not looked through again and again
     ticking = asyncio.get_running_loop().create_task(_tick(health, parts.outbox))
     await stopping.wait()
