@@ -4,10 +4,12 @@ import asyncio
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from infra.clock import HandClock
 from schemas.statuses import LANE_SHARES, LANES, Lane
-from sinks.limits import Limiter, Slots, TokenBucket
+from sinks.limits import Limiter, Slots, TokenBucket, loans
 
 
 def never() -> bool:
@@ -136,3 +138,44 @@ async def test_first_come_first_served() -> None:
     limiter.give_back()
     await asyncio.wait_for(asyncio.gather(*asking), 1)
     assert served == [1, 2]
+
+
+WANTED = st.dictionaries(st.sampled_from(LANES), st.floats(0, 500, allow_nan=False))
+
+
+@given(st.floats(0, 1_000, allow_nan=False), WANTED)
+def test_loans_waste_nothing_and_promise_nothing_twice(total: float, wanted: dict[Lane, float]) -> None:
+    """All lanes together use the whole account or are all content; no loan is taken from a lane that needs it."""
+    given_out = loans(total, wanted)
+    used = {lane: min(wanted.get(lane, 0.0), total * LANE_SHARES[lane] + given_out[lane]) for lane in LANES}
+    assert sum(used.values()) <= total + 1e-6
+    assert sum(used.values()) == pytest.approx(min(total, sum(wanted.values())), abs=1e-6)
+    for lane in LANES:
+        assert used[lane] >= min(wanted.get(lane, 0.0), total * LANE_SHARES[lane]) - 1e-9
+
+
+def test_a_loan_is_on_top_of_the_share_and_ends() -> None:
+    """Also when partitions move meanwhile."""
+    limiter = Limiter(1_000, 40, Lane.URGENT, HandClock())
+    limiter.lend(500, 20)
+    assert limiter.free() == 40
+    limiter.resize(0.5)
+    assert limiter.free() == 30
+    limiter.lend(0, 0)
+    assert limiter.free() == 10
+
+
+async def test_demand_is_use_and_what_waits() -> None:
+    """Never more than the account could give."""
+    clock = HandClock()
+    limiter = Limiter(1_000, 4, Lane.URGENT, clock)
+    await limiter.admit(2, 2**60, never)
+    waiting = asyncio.ensure_future(limiter.admit(100, 2**60, never))
+    await asyncio.sleep(0)
+    clock.advance(1_000)
+    found = limiter.demand()
+    assert (found.used_per_s, found.wanted_per_s, found.used_slots, found.wanted_slots) == (2.0, 102.0, 2, 4)
+    limiter.give_back()
+    assert await asyncio.wait_for(waiting, 1) == 1
+    clock.advance(1_000)
+    assert limiter.demand().wanted_per_s == 1.0
