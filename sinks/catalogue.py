@@ -61,9 +61,16 @@ class Catalogue:
         return entry.kind(self._settings_of(entry, config, secrets), entry.codebook, calls)
 
     def check(self, config: ChannelConfig, secrets: Mapping[str, str]) -> Capability:
-        """What the configured provider can do; raises what `build` would raise."""
+        """What the configured provider can do; raises what `build` would raise, and for levels that it cannot prove."""
         entry = self.find(config.channel, config.provider)
-        self._settings_of(entry, config, secrets)
+        settings = self._settings_of(entry, config, secrets)
+        proved = getattr(settings, "levels", entry.capability.levels)
+        missing = [level for level in config.success_levels if level not in proved]
+        if missing:
+            where = f"channel {config.channel} ({config.provider})"
+            raise Permanent(
+                Reason.CONFIG_MISSING, f"{where}: {', '.join(missing)} needs receipts: give receipt_token, or pull: on"
+            )
         return entry.capability
 
     def _settings_of(self, entry: Entry, config: ChannelConfig, secrets: Mapping[str, str]) -> ProviderSettings:

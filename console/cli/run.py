@@ -21,6 +21,7 @@ class Role(StrEnum):
     INTAKE = "intake"
     SETTLE = "settle"
     SINKS = "sinks"
+    RECEIPTS = "receipts"
     TRACE = "trace"
     GATEWAY = "gateway"
     SIMULATORS = "simulators"
@@ -48,6 +49,12 @@ def _sinks(settings: Settings, lane: str) -> int:
     return agents.run(settings, lane)
 
 
+def _receipts(settings: Settings, _lane: str) -> int:
+    from sinks import receipt_role
+
+    return receipt_role.run(settings)
+
+
 def _trace(settings: Settings, _lane: str) -> int:
     from sinks import tracer
 
@@ -70,6 +77,7 @@ ROLES: dict[Role, Callable[[Settings, str], int]] = {
     Role.INTAKE: _intake,
     Role.SETTLE: _settle,
     Role.SINKS: _sinks,
+    Role.RECEIPTS: _receipts,
     Role.TRACE: _trace,
     Role.GATEWAY: _gateway,
     Role.SIMULATORS: _simulators,
@@ -77,7 +85,7 @@ ROLES: dict[Role, Callable[[Settings, str], int]] = {
 
 
 def run(
-    role: Annotated[Role, typer.Argument(help="intake | settle | sinks | trace | gateway | simulators")],
+    role: Annotated[Role, typer.Argument(help="intake | settle | sinks | receipts | trace | gateway | simulators")],
     lane: Annotated[Lane | None, typer.Argument(help="urgent | normal | bulk (intake, settle, sinks)")] = None,
 ) -> int:
     """Run one role in the foreground (一个进程、一个角色、一条优先级通道)."""

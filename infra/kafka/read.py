@@ -198,6 +198,27 @@ class LogReader:
         finally:
             consumer.close()
 
+    def tail(
+        self,
+        starts: Mapping[tuple[str, int], int],
+        on_record: Callable[[LogRecord], None],
+        is_stopped: Callable[[], bool],
+    ) -> None:
+        """Call `on_record` for every record of these partitions (topic, number) from their offsets on, for ever.
+
+        In order within a partition, partitions in no order. Blocks until `is_stopped()`; looks at it at least five
+        times a second. An unreachable broker is waited for.
+        """
+        consumer = self._consumer()
+        try:
+            consumer.assign([TopicPartition(topic, number, offset) for (topic, number), offset in starts.items()])
+            while not is_stopped():
+                for message in consumer.consume(FETCH_RECORDS, GLANCE_S):
+                    if message.error() is None:
+                        on_record(_record_of(message))
+        finally:
+            consumer.close()
+
     def _translated(self, ask: Callable[[], T]) -> T:
         until = time.monotonic() + SETTLING_S
         while True:

@@ -35,6 +35,7 @@ ROLES: Final = (
     *(RoleSpec("settle", lane) for lane in Lane),
     *(RoleSpec("sinks", lane) for lane in Lane),
     *(RoleSpec("intake", lane) for lane in Lane),
+    RoleSpec("receipts"),
     RoleSpec("trace"),
     RoleSpec(GATEWAY),
 )

@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from infra.receipts.echo import read_echo
 from schemas.errors import Permanent, Reason
@@ -61,6 +61,17 @@ def request_of(notice: Notice, source: Source) -> Request | None:
         requested_by=source.provider,
         at=source.at_ms,
         detail=f"attempt={attempt} code={code}",
+    )
+
+
+def completed(request: Request, message_id: bytes, attempt: int, replay_id: int) -> Request:
+    """A receipt that named only the provider's id, as a request about our message; another id, always the same."""
+    return structs.replace(
+        request,
+        request_id=hashlib.sha256(request.request_id + message_id).digest()[:16],
+        message_id=message_id,
+        replay_id=replay_id,
+        detail=f"attempt={attempt} code={request.detail.partition('code=')[2]}",
     )
 
 

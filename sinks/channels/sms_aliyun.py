@@ -2,30 +2,32 @@
 
 The vendor renders the text from its approved template; we send the template's code and variables. It has no
 idempotency: the same request twice is two messages and two charges. `OutId` names our attempt, so that receipts and
-QuerySendDetails find it again. Source: help.aliyun.com 419273 (SendSms), 2712195 (signature V3).
+QuerySendDetails find it again. Source: help.aliyun.com 419273, 419277 (QuerySendDetails), 2712195 (signature).
 """
 
 import hashlib
 import hmac
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Annotated, ClassVar, Final
 from urllib.parse import quote, urlsplit
 
 from msgspec import Struct
 from pydantic import Field, SecretStr
 
+from infra.receipts import aliyun
 from infra.receipts.echo import echo_of
+from infra.receipts.notice import Notice
 from schemas.errors import Permanent, Reason
 from schemas.records import Content, Delivery
 from schemas.statuses import Status
+from sinks.asking import Asks, Question, ReceiptSettings
 from sinks.channel import (
     Accepted,
     Answer,
     Capability,
     Channel,
-    ProviderSettings,
     Request,
     Stamp,
     UnknownOutcome,
@@ -35,10 +37,12 @@ from sinks.mobile import mobile_of
 
 ACTION: Final = "SendSms"
 VERSION: Final = "2017-05-25"
+QUERY: Final = "QuerySendDetails"
+CHINA: Final = timezone(timedelta(hours=8))
 ALGORITHM: Final = "ACS3-HMAC-SHA256"
 
 
-class AliyunSettings(ProviderSettings):
+class AliyunSettings(ReceiptSettings):
     """One account's access key."""
 
     access_key_id: Annotated[str, Field(min_length=1)]
@@ -85,13 +89,13 @@ def signed_headers(call: SignedCall, key_id: str, secret: str, body: bytes = b""
     return {**headers, "authorization": f"{ALGORITHM} Credential={key_id},SignedHeaders={names},Signature={signature}"}
 
 
-class SmsAliyun(Channel[AliyunSettings]):
+class SmsAliyun(Channel[AliyunSettings], Asks):
     """One account at Aliyun."""
 
     settings_type: ClassVar = AliyunSettings
     capability: ClassVar = Capability(
         kinds=frozenset({"template"}),
-        levels=(Status.ACCEPTED,),
+        levels=(Status.ACCEPTED, Status.DELIVERED),
         idempotency_window_s=None,
         rate_per_s=5_000,
         max_in_flight=1_000,
@@ -111,11 +115,14 @@ class SmsAliyun(Channel[AliyunSettings]):
             "TemplateParam": json.dumps(content.parameters, ensure_ascii=False, sort_keys=True, separators=(",", ":")),
             "OutId": echo_of(delivery),
         }
+        return self._signed(ACTION, parameters, stamp, parameters["OutId"])
+
+    def _signed(self, action: str, parameters: Mapping[str, str], stamp: Stamp, key: str) -> Request:
+        """A call of one of the vendor's actions."""
         at = datetime.fromtimestamp(stamp.now_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        call = SignedCall(self.settings.base_url, ACTION, VERSION, at, stamp.nonce, parameters)
+        call = SignedCall(self.settings.base_url, action, VERSION, at, stamp.nonce, parameters)
         headers = signed_headers(call, self.settings.access_key_id, self.settings.access_key_secret.get_secret_value())
-        url = f"{self.settings.base_url}?{encoded(parameters)}"
-        return Request("POST", url, headers, b"", parameters["OutId"])
+        return Request("POST", f"{self.settings.base_url}?{encoded(parameters)}", headers, b"", key)
 
     def classify_response(self, answer: Answer) -> Accepted:
         """Judged by `Code`, whatever the HTTP status; without one, a refusal only where HTTP says so."""
@@ -128,6 +135,24 @@ class SmsAliyun(Channel[AliyunSettings]):
             raise UnknownOutcome(code)
         self.codebook.check(code, retry_after_s(answer))
         return Accepted(message_id, Status.ACCEPTED, code)
+
+    def build_question(self, question: Question, stamp: Stamp) -> Request:
+        """QuerySendDetails: what went to one number on the day (UTC+8) of the message, newest first."""
+        parameters = {
+            "PhoneNumber": mobile_of(question.address),
+            "SendDate": datetime.fromtimestamp(question.sent_at_ms / 1000, CHINA).strftime("%Y%m%d"),
+            "PageSize": str(self.codebook.limits["query_rows"]),
+            "CurrentPage": "1",
+        }
+        return self._signed(QUERY, parameters, stamp, "")
+
+    def read_answer(self, answer: Answer, question: Question) -> list[Notice]:
+        """The rows with an OutId; those of other messages to the same number are answers too."""
+        code, _ = _code_of(answer)
+        if code != "OK":
+            self.codebook.check(code or f"http_{answer.status}", retry_after_s(answer))
+        del question
+        return aliyun.read_details(json.loads(answer.body))
 
 
 def _code_of(answer: Answer) -> tuple[str, str]:

@@ -17,16 +17,18 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints, model_validator
 
+from infra.receipts import tencent
 from infra.receipts.echo import echo_of
+from infra.receipts.notice import Notice
 from schemas.errors import Permanent, Reason
 from schemas.records import Content, Delivery
 from schemas.statuses import Status
+from sinks.asking import Drains, ReceiptSettings
 from sinks.channel import (
     Accepted,
     Answer,
     Capability,
     Channel,
-    ProviderSettings,
     Request,
     Stamp,
     UnknownOutcome,
@@ -35,6 +37,7 @@ from sinks.channel import (
 from sinks.mobile import mobile_of
 
 ACTION: Final = "SendSms"
+PULL: Final = "PullSmsSendStatus"
 VERSION: Final = "2021-01-11"
 SERVICE: Final = "sms"
 CONTENT_TYPE: Final = "application/json"
@@ -65,7 +68,7 @@ def vendor_template(text: str) -> VendorTemplate:
     return VendorTemplate(template_id=found[1], parameters=names)
 
 
-class TencentSettings(ProviderSettings):
+class TencentSettings(ReceiptSettings):
     """One application at the vendor, its access key, and its templates by our template codes."""
 
     sdk_app_id: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}$")]
@@ -106,18 +109,19 @@ def _mac(key: bytes, text: str) -> bytes:
     return hmac.new(key, text.encode(), hashlib.sha256).digest()
 
 
-class SmsTencent(Channel[TencentSettings]):
+class SmsTencent(Channel[TencentSettings], Drains):
     """One application at Tencent Cloud."""
 
     settings_type: ClassVar = TencentSettings
     capability: ClassVar = Capability(
         kinds=frozenset({"template"}),
-        levels=(Status.ACCEPTED,),
+        levels=(Status.ACCEPTED, Status.DELIVERED),
         idempotency_window_s=None,
         rate_per_s=3_000,
         max_in_flight=1_000,
         costs_money=True,
     )
+    page = 100
 
     @classmethod
     def template_problem(cls, settings: Mapping[str, str], code: str, parameters: Collection[str]) -> str:
@@ -176,6 +180,20 @@ class SmsTencent(Channel[TencentSettings]):
             raise UnknownOutcome(code)
         self.codebook.check(code, retry_after_s(answer))
         return Accepted(message_id, Status.ACCEPTED, code)
+
+    def build_pull(self, stamp: Stamp) -> Request:
+        """PullSmsSendStatus: the next receipts that nobody pulled before."""
+        return self._signed(PULL, {"SmsSdkAppId": self.settings.sdk_app_id, "Limit": self.page}, stamp, "")
+
+    def read_pulled(self, answer: Answer) -> list[Notice]:
+        """The rows, or what kept the vendor from handing them out."""
+        code, _ = _code_of(answer)
+        if code or answer.status >= 300:
+            self.codebook.check(code or f"http_{answer.status}", retry_after_s(answer))
+        try:
+            return tencent.read_pulled(json.loads(answer.body))
+        except ValueError:
+            raise UnknownOutcome("not_json") from None
 
 
 def _code_of(answer: Answer) -> tuple[str, str]:

@@ -5,9 +5,10 @@ from schemas.statuses import Lane
 
 
 def test_every_lane_has_its_three() -> None:
-    """Intake, settle and sinks once a lane; one trace writer, one gateway."""
+    """Intake, settle and sinks once a lane; one for receipts, one trace writer, one gateway."""
     assert {role.name for role in ROLES} == {
         *(f"{role}-{lane}" for role in ("intake", "settle", "sinks") for lane in Lane),
+        "receipts",
         "trace",
         "gateway",
     }

@@ -3,7 +3,7 @@
 from msgspec import structs
 
 from infra.receipts.echo import echo_of
-from infra.receipts.notice import KIND, Notice, Source, attempt_of, request_of
+from infra.receipts.notice import KIND, Notice, Source, attempt_of, completed, request_of
 from schemas.errors import Reason
 from schemas.records import NO_KEY
 from schemas.statuses import Status
@@ -42,6 +42,17 @@ def test_without_an_echo_the_providers_id_must_do() -> None:
     found = request_of(structs.replace(FAILED, echo=""), SOURCE)
     assert found is not None
     assert (found.message_id, found.provider_message_id, attempt_of(found)) == (NO_KEY, "9006^0", 0)
+
+
+def test_a_receipt_is_completed_once_its_message_is_known() -> None:
+    """The same way every time, whoever does it."""
+    found = request_of(structs.replace(FAILED, echo=""), SOURCE)
+    assert found is not None
+    whole = completed(found, ONE.message_id, 3, 2)
+    assert (whole.message_id, whole.replay_id, attempt_of(whole)) == (ONE.message_id, 2, 3)
+    assert whole.detail.endswith("code=UNDELIV")
+    assert whole.request_id != found.request_id
+    assert completed(found, ONE.message_id, 3, 2) == whole
 
 
 def test_what_names_no_message_of_ours_is_left_out() -> None:

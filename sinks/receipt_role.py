@@ -1,0 +1,71 @@
+"""`medpost run receipts`: the process of the receipts role, in no lane.
+
+Reads the log, asks providers, publishes to `requests`; ends within 10 s of SIGTERM.
+"""
+
+import asyncio
+import signal
+from typing import Final
+
+from infra import settings as settings_module
+from infra.clock import SystemClock
+from infra.crypto import load_keyring
+from infra.kafka import Publisher
+from infra.registry import Registry
+from infra.settings import Settings
+from infra.telemetry import Health, HealthServer, configure_logging
+from schemas import topics
+from schemas.configuration import ChannelConfig
+from sinks import catalogue
+from sinks.asking import Asks, Drains
+from sinks.channel import Caller
+from sinks.outlet import TIMEOUT_MS
+from sinks.receipt_feed import ReceiptFeed
+from sinks.receipts import Desk, Receipts
+
+ROLE: Final = "receipts"
+TICK_S: Final = 0.1
+FLUSH_S: Final = 3.0
+CONNECTIONS: Final = 4
+
+
+def run(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT (0); blocks. Raises UnavailableError when no broker is configured."""
+    configure_logging(settings.log_level)
+    clock, registry, health, known = SystemClock(), Registry(settings), Health(), catalogue.discover()
+    asks = sorted({entry.channel for entry in known if issubclass(entry.kind, Asks | Drains)})
+    feed = ReceiptFeed(settings, asks, clock)
+    publisher = Publisher(settings_module.kafka_endpoint(settings))
+    topic, ring = topics.REQUESTS.named(settings.namespace), load_keyring(settings).ring("parts")
+    receipts = Receipts(known, registry, feed, Desk(_caller, publisher.batch, topic, ring, clock))
+    health.ready_when(lambda: registry.is_ready, "the configuration registry")
+    beside = HealthServer(health, settings.run_folder / f"{ROLE}.json")
+    beside.start()
+    registry.start()
+    try:
+        asyncio.run(_serve(receipts, registry, health))
+    finally:
+        beside.stop()
+        feed.close()
+        registry.close()
+        publisher.close(FLUSH_S)
+    return 0
+
+
+def _caller(account: ChannelConfig) -> Caller:
+    """Connections of its own, a few: asking must not hold up sending."""
+    return Caller(account.timeout_ms or TIMEOUT_MS, CONNECTIONS, SystemClock())
+
+
+async def _serve(receipts: Receipts, registry: Registry, health: Health) -> None:
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    while not stopping.is_set():
+        health.tick()
+        if registry.is_ready:
+            await receipts.look()
+        try:
+            await asyncio.wait_for(stopping.wait(), TICK_S)
+        except TimeoutError:
+            continue
