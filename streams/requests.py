@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from infra.receipts.notice import attempt_of
 from schemas.partitioner import partition_of
 from schemas.records import NO_KEY, Event, Request
 from schemas.statuses import Stage
@@ -47,7 +48,8 @@ class Asked(Struct, frozen=True, gc=False):
 def copy_of(asked: Request, state: MessageState, author: Author, now_ms: int) -> Event:
     """The event that a request becomes in the log of its message; `detail` is the request's id as hex.
 
-    `reason` and `channel` say what is certain already (see `asked.answer_to`); a receipt keeps its own.
+    `reason` and `channel` say what is certain already (see `asked.answer_to`); a receipt keeps its own, and the attempt
+    that it names (0: any).
     """
     stage = STAGES[asked.kind]
     is_receipt = stage == Stage.RECEIPT
@@ -56,7 +58,9 @@ def copy_of(asked: Request, state: MessageState, author: Author, now_ms: int) ->
         asked.message_id,
         stage,
         channel,
-        status=asked.status if is_receipt else stage,
+        attempt_of(asked) if is_receipt else 0,
+        asked.replay_id if is_receipt else 0,
+        asked.status if is_receipt else stage,
         at=now_ms,
         accepted_at=state.accepted_at,
         app_id=state.app_id,

@@ -141,11 +141,18 @@ def test_a_repeat_is_not_copied_again() -> None:
 def test_a_receipt_keeps_its_words() -> None:
     """Level, channel, reason, provider; a time belongs to a change of time."""
     box = inbox()
-    found = cancel(kind="receipt", channel="x", status="failed", reason="recipient_unreachable", provider="aliyun")
+    found = cancel(
+        kind="receipt",
+        channel="x",
+        status="failed",
+        reason="recipient_unreachable",
+        provider="aliyun",
+        detail="attempt=2 code=X",
+    )
     box.take(Asked(0, T0, found), T0)
     box.take(Asked(1, T0, cancel(2, kind="reschedule", send_at=T0 + 9)), T0)
     receipt, moved = copies(box, state_of())
-    assert (receipt.stage, receipt.channel, receipt.attempt) == (Stage.RECEIPT, "x", 0)
+    assert (receipt.stage, receipt.channel, receipt.attempt) == (Stage.RECEIPT, "x", 2)
     assert (receipt.status, receipt.reason, receipt.provider) == ("failed", "recipient_unreachable", "aliyun")
     assert (moved.stage, moved.until) == (Stage.RESCHEDULE_REQUESTED, T0 + 9)
 
