@@ -163,7 +163,8 @@ def _route(state: MessageState, place: Place) -> bool:
 
     Whether a fallback was begun that has to wait for the end of quiet hours.
     """
-    withdraw(state)
+    if state.withdrawn:
+        withdraw(state)
     is_held = False
     is_active = is_done = False
     for channel in state.channels:

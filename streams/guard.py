@@ -33,7 +33,9 @@ class Verdict(Struct, frozen=True, gc=False):
 
 def may_issue(state: MessageState, channel: ChannelState, at_ms: int) -> bool:
     """Whether this channel may be given to the sinks at that moment."""
-    if state.final or at_ms >= state.expires_at - CLAIM_MARGIN_MS or not is_ready(channel, at_ms):
+    if state.final or at_ms >= state.expires_at - CLAIM_MARGIN_MS:
+        return False
+    if channel.phase != Phase.WAITING and not is_ready(channel, at_ms):
         return False
     return state.quiet_from == state.quiet_until or not quiet_until(state.quiet_from, state.quiet_until, at_ms)
 

@@ -54,7 +54,7 @@ class Issuing:
         self.gates = Gates()
         self.taken: set[tuple[bytes, str]] = set()
         """(message id, channel) of entries that were taken and have not left the line yet."""
-        self._parked: dict[tuple[bytes, str], int] = {}
+        self.parked: dict[tuple[bytes, str], int] = {}
         """Fallbacks that wait for the next hour's budget, by (message id, channel), with their place in the line."""
         self._unpark_at_ms = NOTHING
         self.look_at_ms = NOTHING
@@ -64,7 +64,7 @@ class Issuing:
         """Propose attempts as far as there is room, channel by channel."""
         self.look_at_ms = NOTHING
         self._unpark(now_ms)
-        if self._parked:
+        if self.parked:
             self._look_again(self._unpark_at_ms)
         for channel in self._lines.channels():
             gate = self.gates.closed.get(channel)
@@ -134,19 +134,19 @@ class Issuing:
             return False
         until = self._budget.closed_until(state.type, state.fallbacks_per_hour, now_ms)
         if until:
-            self._parked[entry[1], name] = entry[0]
+            self.parked[entry[1], name] = entry[0]
             self._unpark_at_ms = until
         return until > 0
 
     def _unpark(self, now_ms: int) -> None:
         """A new hour, a new budget: who was passed over takes its place in the line again."""
-        if not self._parked or now_ms < self._unpark_at_ms:
+        if not self.parked or now_ms < self._unpark_at_ms:
             return
-        for (message_id, name), seq in self._parked.items():
+        for (message_id, name), seq in self.parked.items():
             row = self._messages.get(message_id)
             if row is not None:
                 self._lines.put_back(name, (row.state.app_id, row.state.type), (seq, message_id))
-        self._parked.clear()
+        self.parked.clear()
 
     def _keep_line(self, name: str, state: MessageState, entry: Entry, until: int, why: str) -> None:
         queue = (state.app_id, state.type)
@@ -190,7 +190,7 @@ class Issuing:
     def explained(self, message_id: bytes, state: MessageState, made: Conclusion) -> Conclusion:
         """A message that expires because the budget of fallbacks was spent says so."""
         waiting = [channel.channel for channel in state.channels if channel.phase in QUEUED]
-        if made.status != Status.EXPIRED or all((message_id, name) not in self._parked for name in waiting):
+        if made.status != Status.EXPIRED or all((message_id, name) not in self.parked for name in waiting):
             return made
         return Conclusion(made.stage, made.channel, 0, made.status, Reason.FALLBACK_BUDGET)
 

@@ -25,11 +25,11 @@ from streams.checkpoint import Checkpoint
 from streams.consequences import Author, Record
 from streams.decide import Conclusion, decide
 from streams.due import NOTHING, DueIndex
-from streams.fold import FOLDED, MAX_CHANNELS, Effect, fold
+from streams.fold import FOLDED, MAX_CHANNELS, MEMORY_MS, Effect, fold
 from streams.guard import LAPSE_MS, next_due
 from streams.issuing import Issuing, Limits
 from streams.keys import Keys
-from streams.message_state import IN_FLIGHT, ChannelState, MessageState, Phase, Place, by_weight
+from streams.message_state import IN_FLIGHT, MessageState, Phase, Place, by_weight
 from streams.rows import MessageRows, Row
 from streams.unread import Unread
 from streams.waiting import WaitingLines
@@ -40,6 +40,7 @@ LOOK_AGAIN_MS: Final = 1_000
 TOLD: Final = frozenset({str(Stage.ACCEPTED), *ASKED})
 """Changes by these stages have consequences of their own."""
 _COMPLETED: Final[str] = Stage.COMPLETED
+_DEFERRED: Final = Phase.DEFERRED
 
 Window = Callable[[str], int]
 """How many attempts may be in flight on a channel, in this partition; 0: none."""
@@ -105,7 +106,7 @@ class Partition:
         if row is not None and place.offset < row.folded:
             return
         known = row.state if row is not None else None
-        before = [_stand(channel) for channel in known.channels] if known is not None else []
+        before = [] if known is None else [c.phase if c.phase != _DEFERRED else -c.until for c in known.channels]
         state, effect = fold(known, event, place)
         if not effect or state is None:
             return
@@ -147,7 +148,7 @@ class Partition:
         queue = (row.state.app_id, row.state.type)
         for index, channel in enumerate(row.state.channels):
             was, now = before[index], channel.phase
-            if was == _stand(channel):
+            if was == now or (now == _DEFERRED and was == -channel.until):
                 continue
             self._in_flight[channel.channel] += (now in IN_FLIGHT) - (was in IN_FLIGHT)
             bit = 1 << index
@@ -164,12 +165,12 @@ class Partition:
             self._messages.unseal(self._rows, message_id, row)
             return
         due_ms = next_due(row.state, place.appended_at)
-        if not row.armed:
-            if any(channel.phase == Phase.WAITING for channel in row.state.channels):
-                # One entry serves the usual life: by then it is final, or its first attempt has lapsed.
-                due_ms = min(due_ms or NOTHING, place.appended_at + self._rules.hold_ms + LAPSE_MS)
-        elif due_ms >= row.armed:
+        if row.armed and due_ms >= row.armed:
             return
+        due_ms = delays.earlier(due_ms, row)
+        if not row.armed and (not row.state.channels or row.state.channels[0].phase != _DEFERRED):
+            # One entry serves the usual life: by then it is final, or its first attempt has lapsed.
+            due_ms = min(due_ms or NOTHING, place.appended_at + self._rules.hold_ms + LAPSE_MS)
         self._arm(message_id, row, due_ms)
 
     def _arm(self, message_id: bytes, row: Row, due_ms: int) -> None:
@@ -180,7 +181,7 @@ class Partition:
     def _keep(self, event: Event, row: Row, effect: int, place: Place, out: list[Record] | None) -> None:
         """Write the message whole where it has to outlive the log, and take that back when it is final."""
         if effect == Effect.COMPLETED:
-            if row.kept_at and out is not None:
+            if out is not None and delays.may_be_kept(row, place.appended_at):
                 out.append(delays.gone(event.message_id))
         elif event.stage in delays.KEEPING and delays.is_to_keep(event, row, place.appended_at):
             row.kept_at = place.appended_at
@@ -213,7 +214,7 @@ class Partition:
         row = self._messages.get(event.message_id)
         if row is not None:
             out += consequences.told_again(self._rules.author, row.state, event, place)
-            if row.kept_at and event.stage == _COMPLETED and row.state.final:
+            if event.stage == _COMPLETED and row.state.final and delays.may_be_kept(row, place.appended_at):
                 out.append(delays.gone(event.message_id))
             elif row.kept_at and event.stage in delays.KEEPING and not row.state.final:
                 out.append(self._whole(event.message_id, row))
@@ -238,13 +239,13 @@ class Partition:
         known = self._messages.get(message_id)
         if record is not None:
             state = delays.restored(record)
-            before = [_stand(channel) for channel in (known.state if known is not None else state).channels]
+            before = _stands(known.state if known is not None else state)
             row = self._messages.add(self._rows, message_id, state, record.sealed)
             row.kept_at, row.folded = kept_at, record.folded_offset + 1
             self._account(message_id, row, before if known is not None else [Phase.UNSTARTED] * len(before))
             self._arm(message_id, row, delays.first_due(state, kept_at))
         elif known is not None:
-            before = [_stand(channel) for channel in known.state.channels]
+            before = _stands(known.state)
             for channel in known.state.channels:
                 channel.phase = Phase.SKIPPED
             self._account(message_id, known, before)
@@ -266,7 +267,9 @@ class Partition:
             if row is None or row.armed != due_ms:
                 continue  # an entry that an earlier one has replaced
             if row.state.final and row.state.forget_at <= upto_ms:
-                if row.kept_at:  # once more: a process that was frozen may have written it again since
+                if delays.may_be_kept(
+                    row, upto_ms - MEMORY_MS
+                ):  # once more: a process that was frozen may have written it again since
                     self._kept.append(delays.gone(message_id))
                 self._messages.forget(self._rows, message_id)
                 continue
@@ -309,7 +312,7 @@ class Partition:
         """Append a conclusion unless another one has to be read first; whether it was."""
         if self._unread.blocks(message_id, made):
             return False
-        if made.stage == _COMPLETED:
+        if self._issuing.parked and made.stage == _COMPLETED:
             made = self._issuing.explained(message_id, state, made)
         self._unread.add(message_id, made)
         out.append(consequences.conclusion(self._rules.author, message_id, state, made, now_ms))
@@ -341,6 +344,6 @@ class Partition:
         return self._lines.backlog()
 
 
-def _stand(channel: ChannelState) -> int:
-    """Where a channel stands as far as lines and windows are concerned: its phase; deferred, until when (negative)."""
-    return -channel.until if channel.phase == Phase.DEFERRED else channel.phase
+def _stands(state: MessageState) -> list[int]:
+    """Where the channels stand as far as lines and windows are concerned: their phases; deferred, until when (< 0)."""
+    return [channel.phase if channel.phase != _DEFERRED else -channel.until for channel in state.channels]
