@@ -74,6 +74,20 @@ def issuer(token: str) -> str:
     return claimed
 
 
+def unverified(token: str, at_ms: int) -> Claims:
+    """What a token claims, after every check but its signature's: to tell a sender what is wrong, never to let in.
+
+    Raises Permanent(token_*) with the first check that failed, judged at `at_ms` (UTC milliseconds).
+    """
+    app_id = issuer(token)
+    header, payload, _ = _parts(token)
+    if header["alg"] not in ALGORITHMS:
+        raise Permanent(Reason.TOKEN_SIGNATURE, f"alg is none of {', '.join(ALGORITHMS)}")
+    claims = _claims(payload, AppKey(header.get("kid", ""), header["alg"]), app_id)
+    _check_times(claims, at_ms)
+    return claims
+
+
 def usable_key(algorithm: str, material: bytes) -> tuple[Algorithm, Any]:
     """The algorithm and its prepared verifying key; raises Permanent(config_missing) saying why it cannot be used."""
     if algorithm not in ALGORITHMS:

@@ -30,6 +30,7 @@ NOUNS: Final = (
     "accounts",
     "routing",
     "token",
+    "check_record",
 )
 """Modules of `console.cli`, in the order of the help text."""
 

@@ -1,0 +1,64 @@
+"""What the registry says about a foreign record is what intake says."""
+
+from typing import Any
+
+import pytest
+
+from console.record_rules import ask
+from infra.registry_changes import sealed
+from infra.snapshot import Snapshot
+from producers.findings import Level
+from schemas.configuration import DISABLED
+from tests.hospital import APP, KEYRING, T0_MS, kind, message, snapshot, token
+
+TOPIC = "messages.normal"
+
+
+def held(**changes: Any) -> Snapshot:
+    """The registry with its keys sealed, as it is read."""
+    return snapshot(kind(**changes), app=sealed(APP, KEYRING))  # type: ignore[arg-type]  # sealed() keeps the class
+
+
+def test_a_good_message_agrees_with_the_registry() -> None:
+    """Token, grants, parameters, lane and life."""
+    findings = ask(message(), [token()], TOPIC, (held(), KEYRING), T0_MS)
+    assert [(one.level, "第 7 版" in one.text) for one in findings] == [(Level.OK, True)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"app_id": "nobody"}, "app_unknown"),
+        ({"type": "nothing"}, "type_unknown"),
+        ({"personalisation": {}}, "missing_parameter"),
+        ({"personalisation": {"item": "x" * 11}}, "too_large"),
+        ({"personalisation": {"item": "x", "other": "y"}}, "param_invalid"),
+        ({"contact": {"sms": "13800001001"}}, "channel_not_granted"),
+        ({"expires_at": T0_MS}, "expired"),
+    ],
+)
+def test_every_refusal_of_intake_is_told_with_its_reason(changes: dict[str, Any], reason: str) -> None:
+    """By the same steps."""
+    findings = ask(message(**changes), None, TOPIC, (held(), KEYRING), T0_MS)
+    assert [one for one in findings if one.level is Level.ERROR and reason in one.text]
+
+
+def test_several_refusals_are_told_at_once() -> None:
+    """Intake would stop at the first."""
+    findings = ask(message(personalisation={}), [], TOPIC, (held(status=DISABLED), KEYRING), T0_MS)
+    text = "".join(one.text for one in findings)
+    assert [word for word in ("token_missing", "type_disabled", "missing_parameter") if word not in text] == []
+
+
+def test_a_signature_is_checked_with_the_registered_key() -> None:
+    """Which the record alone cannot show."""
+    forged = token(secret=b"another-secret-of-at-least-32-bytes!!")
+    findings = ask(message(), [forged], TOPIC, (held(), KEYRING), T0_MS)
+    assert ["token_signature" in one.text for one in findings] == [True]
+
+
+def test_a_detour_through_another_lane_is_a_warning() -> None:
+    """It is accepted, and moved."""
+    findings = ask(message(), None, TOPIC, (held(lane="urgent"), KEYRING), T0_MS)
+    assert [one.level for one in findings] == [Level.WARNING]
+    assert "messages.urgent" in findings[0].remedy
