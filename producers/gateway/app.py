@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from producers.gateway import asking, cancel, messages
+from producers.gateway import asking, cancel, messages, receipts
 from producers.gateway.batches import Batches
 from producers.gateway.call import Answer, Call
 from producers.gateway.conduct import Act, conducted, strays
@@ -41,6 +41,8 @@ ACTS: Final[dict[str, Act]] = {
     "message_events": asking.events,
     "backlog": asking.backlog,
     "cancel_message": cancel.cancel,
+    "take_receipts": receipts.take_receipts,
+    "take_receipts_there": receipts.take_receipts,
 }
 _DOCUMENT: Final = Operation(
     name="openapi", method="GET", path="/v1/openapi.json", summary=("", ""), answers={}, wants_token=False

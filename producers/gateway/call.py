@@ -34,11 +34,11 @@ class Answer(Struct, frozen=True):
     content_type: str = JSON
 
 
-async def body_of(request: web.Request, most_bytes: int, most_s: float) -> bytes:
-    """The whole body; raises Refused (413, 415, 408)."""
+async def body_of(request: web.Request, most_bytes: int, most_s: float, *, is_json: bool = True) -> bytes:
+    """The whole body, of whatever kind unless it `is_json`; raises Refused (413, 415, 408)."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise refused("media_type", "不接受压缩的内容", "no content encoding is read")
-    if request.content_type != JSON and request.can_read_body:
+    if is_json and request.content_type != JSON and request.can_read_body:
         raise refused("media_type", "Content-Type 应为 application/json", "Content-Type has to be application/json")
     if (request.content_length or 0) > most_bytes:
         raise _too_large(most_bytes)

@@ -15,6 +15,7 @@ from producers.gateway.library import Library
 from producers.gateway.memory import Memory
 from producers.gateway.outbox import Outbox
 from producers.gateway.quota import Quota
+from schemas.configuration import ChannelConfig
 from schemas.errors import UnavailableError
 
 
@@ -60,6 +61,16 @@ class Counter:
         """Who prepares messages, by the newest registry version."""
         self._renew()
         return self._desk
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The newest registry version."""
+        self._renew()
+        return self._snapshot
+
+    def secrets_of(self, account: ChannelConfig) -> dict[str, str]:
+        """A channel account's secrets in clear; never log them."""
+        return self._registry.channel_secrets(account)
 
     def _renew(self) -> None:
         snapshot = self._registry.snapshot

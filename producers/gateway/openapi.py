@@ -42,7 +42,7 @@ def document() -> dict[str, Any]:
 
 def _components() -> tuple[dict[Any, dict[str, Any]], dict[str, Any]]:
     """The schema of each model that an operation names, and all components they refer to."""
-    named = {PROBLEMS: None, MessageBody: None}
+    named: dict[Any, None] = {PROBLEMS: None, MessageBody: None}
     for operation in OPERATIONS:
         named |= dict.fromkeys([*operation.answers.values(), *([operation.body] if operation.body else [])])
     found, components = msgspec.json.schema_components(list(named), ref_template=_REF)

@@ -55,6 +55,7 @@ class Operation(Struct, frozen=True, kw_only=True):
 
 
 _MESSAGE_ID: Final = Named("message_id", "path", "the id that was answered when the message was taken")
+_PROVIDER: Final = Named("provider", "path", "the provider's name in the registry")
 _OF_ONE: Final = (*REFUSALS, *OF_CALLERS, 404)
 
 OPERATIONS: Final = (
@@ -134,6 +135,28 @@ OPERATIONS: Final = (
         answers={200: Backlog},
         refusals=_OF_ONE,
         parameters=(Named("app_id", "path", "your own application"),),
+    ),
+    Operation(
+        name="take_receipts",
+        method="POST",
+        path="/v1/receipts/{provider}",
+        summary=("供应商回执（有签名）", "what a provider that signs reports about messages"),
+        answers={200: dict[str, Any]},
+        refusals=_OF_ONE,
+        body=dict[str, Any],
+        parameters=(_PROVIDER,),
+        wants_token=False,
+    ),
+    Operation(
+        name="take_receipts_there",
+        method="POST",
+        path="/v1/receipts/{provider}/{token}",
+        summary=("供应商回执（无签名，以秘密路径为凭）", "the same, of a provider that was told a secret path"),
+        answers={200: dict[str, Any]},
+        refusals=_OF_ONE,
+        body=list[dict[str, Any]],
+        parameters=(_PROVIDER, Named("token", "path", "the secret part of the path")),
+        wants_token=False,
     ),
     Operation(
         name="live",

@@ -1,5 +1,8 @@
 """The HTTP gateway as a process, against the real broker and store: what was promised is there, whatever happens."""
 
+import base64
+import hmac
+import json
 import os
 import socket
 import threading
@@ -14,12 +17,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
+from console.cli.registry import sample_folder
 from infra import migrate
 from infra.clickhouse import Store
 from infra.kafka import LogReader
 from infra.local import broker, processes
 from infra.local.ports import LOOPBACK, any_port
 from infra.local.probe import http_answers
+from infra.registry_files import load
 from infra.tokens import mint
 from producers.async_http_client import AsyncHttpClient
 from producers.gateway.openapi import document
@@ -28,7 +33,7 @@ from producers.http_wire import HttpOptions
 from producers.requests import MessageRequest
 from schemas import ids
 from schemas.codec import EVENT, REQUEST
-from schemas.records import Event
+from schemas.records import Event, Request
 from sinks.ingest import Ingest
 from tests import openapi_probe
 from tests.integration.gateway_stage import SECRETS, VISIT, Stage, prepared, registration, running
@@ -70,6 +75,18 @@ def event(message_id: str, what: str, **changes: Any) -> Event:
         type="registration_confirmed", lane="normal",
     )  # fmt: skip
     return structs.replace(made, **{"at": accepted + changes.get("latency_ms", 0), **changes})
+
+
+def requests_in(stage: Stage) -> list[Request]:
+    """Everything that was asked about messages."""
+    with LogReader(stage.settings.kafka) as reader:
+        return [REQUEST.decode(record.value) for record in reader.read_all(stage.settings.topic("requests"))]
+
+
+def webhook_secret() -> str:
+    """The one that the sample registry names."""
+    (found,) = (one for one in load(sample_folder()).channels.values() if one.provider == "standard")
+    return str(json.loads(found.secrets)["secret"])
 
 
 def codes(reply: Any) -> list[tuple[str, str]]:
@@ -202,9 +219,24 @@ def test_a_cancellation_is_asked_for_and_told_truthfully(stage: Stage) -> None:
     with_reader = stage.call("POST", f"/v1/messages/{ids.show(ids.from_reference('his', 'old-done'))}/cancel", {})
     assert (with_reader.status, codes(with_reader)) == (409, [("too_late", "")])
     assert stage.call("POST", f"/v1/messages/{uuid.UUID(int=5)}/cancel").status == 404
-    with LogReader(stage.settings.kafka) as reader:
-        asked = [REQUEST.decode(record.value) for record in reader.read_all(stage.settings.topic("requests"))]
-    assert [(one.kind, ids.show(one.message_id), one.app_id) for one in asked] == [("cancel", message_id, "his")]
+    asked = [one for one in requests_in(stage) if one.kind == "cancel"]
+    assert [(ids.show(one.message_id), one.app_id) for one in asked] == [(message_id, "his")]
+
+
+def test_receipts_of_believed_senders_become_requests(stage: Stage) -> None:
+    """Signed with the channel's secret: published before it is answered; else refused, and nothing is published."""
+    message_id = ids.mint(7, bytes(10))
+    told = {"type": "message.receipt", "data": {"message_id": ids.show(message_id), "status": "acknowledged"}}
+    body, at = json.dumps(told).encode(), str(int(time.time()))
+    key = base64.b64decode(webhook_secret().removeprefix("whsec_"))
+    signature = base64.b64encode(hmac.digest(key, f"w1.{at}.".encode() + body, "sha256")).decode()
+    signed = {"webhook-id": "w1", "webhook-timestamp": at, "webhook-signature": f"v1,{signature}"}
+    taken = stage.ask("POST", "/v1/receipts/standard", body, signed)
+    assert (taken.status, taken.body) == (200, {"received": True})
+    assert codes(stage.ask("POST", "/v1/receipts/standard", body + b" ", signed)) == [("token_signature", "")]
+    assert stage.ask("POST", "/v1/receipts/nobody", body, signed).status == 404
+    found = [one for one in requests_in(stage) if one.kind == "receipt"]
+    assert [(one.message_id, one.status, one.provider) for one in found] == [(message_id, "acknowledged", "standard")]
 
 
 def test_a_batch_is_taken_message_by_message(stage: Stage) -> None:
