@@ -22,7 +22,7 @@ HOUSE = {
     "producers/publisher.py": "from infra import clock\n",
     "streams/route.py": "from schemas import records\n",
     "streams/settle.py": "import asyncio\nfrom infra.hub import transport\nfrom streams import route\n",
-    "sinks/channel.py": "import aiohttp\nimport pydantic\n",
+    "sinks/http_caller.py": "import aiohttp\nimport pydantic\n",
     "sinks/channels/sms_one.py": "import hashlib\nfrom sinks import channel\n",
     "sinks/channels/sms_two.py": "from sinks import channel\n",
     "console/cli/main.py": "import typer\nfrom producers import publisher\nfrom streams import settle\n",

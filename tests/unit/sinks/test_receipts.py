@@ -21,7 +21,7 @@ from schemas.configuration import ChannelConfig, MessageType, ProviderAccount, T
 from schemas.records import Delivery, Event, Request
 from schemas.statuses import Stage, Status
 from sinks import catalogue
-from sinks.channel import Accepted, Answer, Caller, Stamp, UnknownOutcome
+from sinks.channel import Accepted, Answer, Caller, Mail, Stamp, UnknownOutcome
 from sinks.channel import Request as HttpRequest
 from sinks.receipts import PATIENCE_MS, Desk, Receipts
 from tests.channel_samples import channel_of, delivery, sample_of
@@ -46,8 +46,9 @@ class Wire(Caller):
         self.count += 1
         return Stamp(self.clock.now_ms(), f"{self.count:032d}")
 
-    async def call(self, request: HttpRequest) -> Answer:
+    async def call(self, request: HttpRequest | Mail) -> Answer:
         """The vendor's answer."""
+        assert isinstance(request, HttpRequest)
         if self.is_cut:
             raise UnknownOutcome("timeout")
         path, _, query = request.url.removeprefix("http://h").partition("?")

@@ -13,7 +13,7 @@ from infra.simulators.exchange import Call
 from infra.simulators.house import PROVIDERS, Fate, House
 from infra.simulators.inbox import Journal
 from schemas.records import Delivery
-from sinks.channel import Answer, Caller, Request, Stamp, channel_files
+from sinks.channel import Answer, Caller, Mail, Request, Stamp, channel_files
 from tests.channel_samples import ChannelSample, channel_of, delivery, sample_of
 
 CLOCK = HandClock(1_760_000_000_000)
@@ -36,13 +36,16 @@ class Roof:
         CLOCK.advance(1)
         stamp = Stamp(CLOCK.now_ms(), f"{CLOCK.now_ms():032d}")
         request = _request(sample, delivery(number, sample.channel), tail, stamp)
+        if isinstance(request, Mail):
+            told = {"mail-from": request.sender, "rcpt-to": request.recipient}
+            return self.house.receive("smtp", Call("DATA", "", "", told, request.body, CLOCK.now_ms()))
         path, _, query = request.url.removeprefix("http://h").partition("?")
         return self.house.receive(
             path.split("/")[1], Call("POST", path, query, request.headers, request.body, CLOCK.now_ms())
         )
 
 
-def _request(sample: ChannelSample, one: Delivery, tail: str, stamp: Stamp) -> Request:
+def _request(sample: ChannelSample, one: Delivery, tail: str, stamp: Stamp) -> Request | Mail:
     channel = channel_of(sample, "http://h" + sample.path, Caller(1, 1, CLOCK))
     return channel.build_request(one, sample.content_for(tail), stamp)
 
