@@ -37,6 +37,14 @@ def keep_due(row: Row) -> int:
     return 0 if state.final else max(state.accepted_at, state.send_at, row.kept_at) + OPEN_MS
 
 
+def may_be_kept(row: Row, at_ms: int) -> bool:
+    """Whether the topic may hold the message when it ends at that time.
+
+    Also when this row knows nothing of it: a predecessor may have died between the record and its rows.
+    """
+    return bool(row.kept_at) or at_ms - max(row.state.accepted_at, row.state.send_at) >= OPEN_MS // 2
+
+
 def earlier(due_ms: int, row: Row) -> int:
     """The earlier of that moment and the one at which the message is to be written."""
     keep_ms = keep_due(row)
