@@ -98,9 +98,10 @@ class Walk(Struct):
     def map(self, schema: Mapping[str, Any], path: str) -> dict[str, Any]:
         """Blocks of text and value, ended by an empty one; the name of an entry is never part of a path."""
         found: dict[str, Any] = {}
+        of_key, of_value = f"{path} 的键", f"{path} 的值"
         for _ in self._blocks(path):
-            name = self.text(f"{path} 的键")
-            found[name] = self.read(schema["values"], f"{path} 的值")
+            name = self.text(of_key)
+            found[name] = self.read(schema["values"], of_value)
         return found
 
     def _blocks(self, path: str) -> Any:
