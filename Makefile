@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 PYTHON ?= python3
 BIN := .venv/bin
+JOBS ?= 3
 export MEDPOST_HOME ?= $(CURDIR)/.medpost
 CODE := producers streams sinks schemas infra console tests
 
@@ -22,7 +23,8 @@ down: .venv/run.stamp ## stop what `make up` started; nothing is lost
 	@$(BIN)/medpost down
 
 test: .venv/dev.stamp ## unit and integration tests, then the short ledger (kills things and counts)
-	$(BIN)/pytest tests/unit tests/integration tests/ledger
+	$(BIN)/pytest -n $(JOBS) --dist loadfile tests/unit tests/integration
+	$(BIN)/pytest tests/ledger
 
 check: .venv/dev.stamp ## format, lint, types, import law, unit tests
 	$(BIN)/ruff format --check $(CODE)
@@ -35,7 +37,7 @@ unit: .venv/dev.stamp ## unit tests alone
 	$(BIN)/pytest -q tests/unit
 
 integration: .venv/dev.stamp ## tests against the real broker and store
-	$(BIN)/pytest tests/integration
+	$(BIN)/pytest -n $(JOBS) --dist loadfile tests/integration
 
 ledger-short: .venv/dev.stamp ## 20,000 messages while every process and the broker are killed
 	$(BIN)/pytest -s tests/ledger

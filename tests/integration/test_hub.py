@@ -67,7 +67,7 @@ def test_one_poison_record_in_500_costs_one_letter_and_nothing_else(stage: Stage
         (found,) = reader.read_all(stage.topic("dead"))
     letter = codec(DeadLetter).decode(found.value)
     assert (letter.origin_topic, letter.origin_partition, letter.origin_offset) == (stage.topic("in"), 0, 250)
-    assert letter.reason == "unmapped"
+    assert letter.reason == "internal"
     assert opened(letter, Ring("dead", {1: bytes(32)})).value == b"poison"
 
 
