@@ -64,6 +64,8 @@ class Account:
         self.quota: Final = Quota(per_day, limiter.lane)
         self.is_held: Callable[[], bool] = lambda: False
         """Whether the provider is held by hand."""
+        self.is_gone = False
+        """The configuration does not name it any more: its last calls end, and it has nothing to tell."""
         self._clock = clock
         self._breaker = Breaker()
         self._paused_until_ms = 0
@@ -183,7 +185,7 @@ class Account:
             STATE.labels(self.channel, self.provider, each).set(each is state)
         if self._shown:
             until_ms = self.may_call(now_ms).until_ms
-            log.warning("account", channel=self.channel, provider=self.provider, state=state, until=until_ms)
+            log.warning("account state", channel=self.channel, provider=self.provider, state=state, until=until_ms)
         self._shown = state
 
 

@@ -83,6 +83,8 @@ class Exchange:
         """Tell what is used and wanted, and take from what the others told."""
         now_ms = self._clock.now_ms()
         for account in self._accounts.values():
+            if account.is_gone:
+                continue  # kept, for should it come back today
             account.look(now_ms)
             mine = structs.replace(account.use(now_ms), worker=self._worker)
             self._tell(mine)

@@ -156,6 +156,7 @@ class Outlets:
         self._open = tuple(filter(None, (self._opened(account, before) for account in wanted)))
         for outlet in before:
             if outlet not in self._open:
+                outlet.account.is_gone = True
                 task = asyncio.get_running_loop().create_task(_close_when_idle(outlet))
                 self._closing.add(task)
                 task.add_done_callback(self._closing.discard)

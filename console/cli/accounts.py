@@ -43,6 +43,7 @@ HEADINGS: Final = {
     "calls": "今日",
     "per_day": "日额度",
 }
+NOBODY: Final = "无进程"
 ALIVE_MS: Final = round(3 * QUIET_S * 1000)
 """A process that has told nothing for so long is gone; only its calls of today are counted."""
 
@@ -60,11 +61,12 @@ def accounts(form: FormatOption = Format.TABLE) -> int:
 
 
 def rows(uses: Iterable[AccountUse], held: set[tuple[str, str]], now_ms: int) -> list[dict[str, object]]:
-    """One row per account and lane; the worst state of its processes, and the sum of what they use."""
+    """One row per account and lane that is served, or was today: the worst state, and the sum of all processes."""
     groups: dict[tuple[str, str, int], list[AccountUse]] = {}
     for use in uses:
         groups.setdefault((use.channel, use.provider, LANE_RANK[Lane(use.lane)]), []).append(use)
-    return [_row(groups[place], held, now_ms) for place in sorted(groups)]
+    found = [_row(groups[place], held, now_ms) for place in sorted(groups)]
+    return [row for row in found if row["state"] != NOBODY or row["calls"]]
 
 
 def _row(uses: list[AccountUse], held: set[tuple[str, str]], now_ms: int) -> dict[str, object]:
@@ -76,7 +78,7 @@ def _row(uses: list[AccountUse], held: set[tuple[str, str]], now_ms: int) -> dic
         "channel": worst.channel,
         "provider": worst.provider,
         "lane": words.of_lane(worst.lane),
-        "state": f"{STATES[state]} {state}" if state else "无进程",
+        "state": f"{STATES[state]} {state}" if state else NOBODY,
         "until": words.moment(worst.until) if worst.until > now_ms and not is_held else "",
         "used_per_s": round(sum(use.used_per_s for use in alive), 1),
         "wanted_per_s": round(sum(use.wanted_per_s for use in alive), 1),

@@ -178,11 +178,15 @@ def test_a_quota_is_common_and_survives_everybody() -> None:
 
 
 def test_a_changed_account_goes_on_counting() -> None:
-    """Another setting is not another day."""
+    """Another setting is not another day; what is configured no more has nothing to tell."""
     plant = Plant("u", per_day=100)
     plant.tick()
     plant.run(3, u=1_000)
     again = Account("sms", "acme", Limiter(RATE, 40, Lane.URGENT, plant.clock), plant.clock, 100)
+    plant.accounts["u"].is_gone = True
+    plant.topic.clear()
+    plant.tick()
+    assert not plant.topic
     plant.exchanges["u"].join(again)
     plant.tick()
     assert again.quota.calls(plant.clock.now_ms()) == 100
