@@ -24,10 +24,10 @@ def test_another_reader_finds_every_record_and_its_head() -> None:
     """What fastavro reads out of the container equals what it reads out of each value."""
     found = records_of(Container("event").join(EVENT.head, VALUES))
     heads = {record.pop("head") for record in found}
-    alone = []
+    versions, alone = codec.released()["event"], []
     for value in VALUES:
         body = io.BytesIO(value[codec.HEAD_BYTES :])
-        alone.append(fastavro.schemaless_reader(body, codec.released()["event"][1], None))
+        alone.append(fastavro.schemaless_reader(body, versions[max(versions)], None))
     assert heads == {EVENT.head}
     assert found == alone
 
