@@ -1,7 +1,7 @@
 """Which of a channel's providers carries a delivery: by weight while all are well, away from those that are not.
 
 Called by the outlets of one channel and lane. A provider whose calls fail or have become slow loses half of its share
-every second, down to a trickle that goes on asking; once it has been well for a minute it gets a tenth back, and so on.
+every second, down to a trickle that goes on asking; well for a minute, it gets a tenth of all back, and so on.
 What is closed altogether (`sinks.account`) gets nothing. Pure: the moment is handed in, on a clock that only grows; the
 same delivery meets the same provider as long as nothing has changed.
 """
@@ -33,7 +33,8 @@ DOWN: Final = 0.5
 UP: Final = 0.1
 UP_EVERY_MS: Final = 60_000
 TRICKLE: Final = 0.02
-"""The least part of its weight that a provider keeps: a call now and then says when it is well again."""
+"""The share that even a provider in trouble keeps: a call now and then says when it is well again."""
+WHOLE: Final = 0.99
 SHARE: Final = Gauge(
     "medpost_provider_share", "Part of a channel's deliveries that a provider gets", ["channel", "provider"]
 )
@@ -137,19 +138,29 @@ class Providers:
 
     def _weigh(self, name: str, at_ms: int) -> bool:
         """Take from one provider or give back; whether its share is another now."""
-        known = self._known[name]
+        known, share = self._known[name], self.shares()[name]
         why = "failing" if known.is_failing() else "slow" if self._is_slow(name) else ""
         before = known.part
         if why:
-            known.part, known.changed_at_ms = max(TRICKLE, before * DOWN), at_ms
+            known.changed_at_ms = at_ms
+            known.part = min(before, self._part_for(name, max(TRICKLE, share * DOWN)))
         elif before < 1.0 and at_ms - known.changed_at_ms >= UP_EVERY_MS:
-            known.part, known.changed_at_ms = min(1.0, before + UP), at_ms
+            known.changed_at_ms = at_ms
+            known.part = max(before, min(1.0, self._part_for(name, min(WHOLE, share + UP))))
         if known.part != before:
             log.warning(
                 "provider share",
                 channel=self._channel, provider=name, share=round(self.shares()[name], 3), why=why or "well",
             )  # fmt: skip
         return known.part != before
+
+    def _part_for(self, name: str, share: float) -> float:
+        """The part of its weight that gives a provider that share beside the others as they are."""
+        known = self._known[name]
+        others = sum(other.weight * other.part for one, other in self._known.items() if one != name)
+        if not known.weight or not others:
+            return share  # among those that stand by, or with those only
+        return share * others / (known.weight * (1.0 - share))
 
     def _is_slow(self, name: str) -> bool:
         mine = self._known[name].median_ms()

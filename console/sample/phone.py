@@ -14,8 +14,10 @@ from urllib.parse import urlencode
 from msgspec import Struct, convert
 
 from infra.registry import Snapshot
-from schemas.configuration import Template
+from infra.snapshot import accounts_of
+from schemas.configuration import ChannelConfig, Template
 from schemas.errors import UnavailableError
+from sinks.channels.sms_tencent import vendor_template
 
 TIMEOUT_S: Final = 10.0
 PAGE: Final = 1_000
@@ -75,17 +77,26 @@ class Phone:
 
 
 def _templates(snapshot: Snapshot) -> Iterable[dict[str, str]]:
-    """Vendor templates as the vendor writes them: `${name}`, without the signature it puts in front itself."""
+    """Vendor templates as each vendor of the channel writes them, without the signature it puts in front itself."""
     for kind in snapshot.types.values():
         for entry in kind.channels:
-            template = entry.template
-            if entry.channel == "sms" and template is not None and template.template_code:
-                yield {
-                    "provider": "aliyun",
-                    "template_code": template.template_code,
-                    "signature": template.signature,
-                    "text": _vendor_text(template),
-                }
+            template, config = entry.template, snapshot.channels.get("sms")
+            if entry.channel == "sms" and config is not None and template is not None and template.template_code:
+                for account in accounts_of(config):
+                    yield from _as_vendor_writes(account, template)
+
+
+def _as_vendor_writes(account: ChannelConfig, template: Template) -> Iterable[dict[str, str]]:
+    """Named variables `${name}` with one vendor; with the other positional ones, `{1}`, in the order of its setting."""
+    text = _vendor_text(template)
+    if account.provider == "tencent":
+        mapped = vendor_template(account.settings.get(f"template.{template.template_code}", "0()"))
+        for number, name in enumerate(mapped.parameters, start=1):
+            text = text.replace(f"${{{name}}}", f"{{{number}}}")
+        told = {"template_id": mapped.template_id, "signature": account.settings.get("signature", template.signature)}
+    else:
+        told = {"template_code": template.template_code, "signature": template.signature}
+    yield {"provider": account.provider, "text": text, **told}
 
 
 def _vendor_text(template: Template) -> str:

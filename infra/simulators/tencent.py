@@ -140,7 +140,7 @@ class Tencent:
         if len(text) > TEXT_CHARS:
             return Refusal("InvalidParameterValue.ContentLengthLimit", numbers, session)
         return Letter(
-            recipient=numbers,
+            recipient=numbers.removeprefix("+86"),
             key=session,
             message_id=session.partition(".")[0],
             text=text,
@@ -177,7 +177,7 @@ class Tencent:
         """The vendor's answer; its message id is the SerialNo."""
         status = {
             "SerialNo": serial_no(receipt),
-            "PhoneNumber": letter.recipient,
+            "PhoneNumber": "+86" + letter.recipient,
             "Fee": letter.segments,
             "SessionContext": letter.key,
             "Code": "Ok",
@@ -207,8 +207,8 @@ class Tencent:
             {
                 "UserReceiveTime": report.due_ms // 1000,
                 "CountryCode": "86",
-                "SubscriberNumber": entry.recipient[-11:],
-                "PhoneNumber": entry.recipient,
+                "SubscriberNumber": entry.recipient,
+                "PhoneNumber": "+86" + entry.recipient,
                 "SerialNo": serial_no(entry.seq),
                 "ReportStatus": "SUCCESS" if report.is_delivered else "FAIL",
                 "Description": report.code,
@@ -224,7 +224,7 @@ class Tencent:
             {
                 "user_receive_time": datetime.fromtimestamp(report.due_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S"),
                 "nationcode": "86",
-                "mobile": entry.recipient[-11:],
+                "mobile": entry.recipient,
                 "report_status": "SUCCESS" if report.is_delivered else "FAIL",
                 "errmsg": report.code,
                 "description": "用户短信送达成功" if report.is_delivered else "用户短信送达失败",

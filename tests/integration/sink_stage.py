@@ -23,7 +23,7 @@ from infra.registry_files import Wanted
 from infra.settings import Settings, environment_for
 from schemas import topics
 from schemas.codec import CONTENT, DELIVERY, EVENT
-from schemas.configuration import ChannelConfig
+from schemas.configuration import ChannelConfig, ProviderAccount
 from schemas.partitioner import partition_of
 from schemas.records import Delivery, Event
 from schemas.statuses import Lane, Stage
@@ -38,7 +38,8 @@ from infra import settings
 from sinks import agents
 sys.exit(agents.run(settings.load(), sys.argv[1]))
 """
-SAMPLES: Final = {sample_of(name).channel: sample_of(name) for name in channel_files()}
+SECOND: Final = sample_of("sms_tencent")
+SAMPLES: Final = {sample_of(name).channel: sample_of(name) for name in reversed(channel_files())}
 
 
 def now_ms() -> int:
@@ -78,7 +79,7 @@ class SinkStage:
         )
         self.simulators = self._start("simulators", "-m", "infra.simulators.server", "--port", str(self.port))
         wait_for(self._answers, 20, "simulators listening")
-        for sample in SAMPLES.values():
+        for sample in (*SAMPLES.values(), SECOND):
             for kind, told in sample.told:
                 self.tell(kind, told)
 
@@ -137,8 +138,8 @@ class SinkStage:
 
     # -- registry
 
-    def apply(self, **told: Any) -> None:
-        """Put both channels into the registry, with these members changed."""
+    def apply(self, second: float = 0.0, **told: Any) -> None:
+        """Put both channels into the registry, these members changed; `second`: the share of a second SMS provider."""
         channels = {
             name: structs.replace(
                 ChannelConfig(
@@ -156,6 +157,18 @@ class SinkStage:
             )
             for name, sample in SAMPLES.items()
         }
+        if second:
+            other = ProviderAccount(
+                SECOND.provider,
+                weight=second,
+                base_url="simulators:" + SECOND.path,
+                rate_per_s=1000,
+                max_in_flight=200,
+                timeout_ms=2_000,
+                settings=dict(SECOND.settings),
+                secrets=json.dumps(dict(SECOND.secrets)).encode(),
+            )
+            channels["sms"] = structs.replace(channels["sms"], weight=1.0 - second, others=[other])
         wanted = Wanted(channels=channels, kinds=frozenset({"channels"}))
         writer, current = Writer(self.settings, self.keyring), read_current(self.settings, self.keyring)
         writer.apply(current, wanted, changes(current, wanted, self.keyring), "test", now_ms())

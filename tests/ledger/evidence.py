@@ -23,7 +23,7 @@ from tests.ledger.plant import Plant
 
 QUIET_S: Final = 60.0
 ASK_S: Final = 10.0
-PROVIDER_OF: Final[Mapping[str, str]] = {"aliyun": "sms", "standard": "webhook"}
+PROVIDER_OF: Final[Mapping[str, str]] = {"aliyun": "sms", "standard": "webhook", "tencent": "sms"}
 
 FINAL: Final = "SELECT uniqExact(message_id) AS n FROM message_facts"
 FACTS: Final = """

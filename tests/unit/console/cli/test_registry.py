@@ -143,7 +143,7 @@ def test_a_providers_own_settings_are_checked(tmp_path: Path) -> None:
     text = (cli.sample_folder() / "channels.yaml").read_text("utf-8")
     for old, new, told in (
         ("access_key_secret: medpost-demo-secret", "access_key: x", "设置有误"),
-        ("success_levels: [accepted]\n", "success_levels: [accepted, read]\n", "无法证明 read"),
+        ("success_levels: [accepted, delivered]\n    #", "success_levels: [accepted, read]\n    #", "无法证明 read"),
         ("provider: aliyun", "provider: pigeon", "没有这样的服务商"),
     ):
         (tmp_path / "channels.yaml").write_text(text.replace(old, new), "utf-8")

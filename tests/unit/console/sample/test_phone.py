@@ -2,13 +2,16 @@
 
 from console.sample.phone import _templates, masked
 from infra.registry import Snapshot
-from schemas.configuration import MessageType, Template, TypeChannel
+from schemas.configuration import ChannelConfig, MessageType, ProviderAccount, Template, TypeChannel
 
 
-def snapshot_with(template: Template | None) -> Snapshot:
-    """A registry with one message type that has one SMS template."""
+def snapshot_with(template: Template | None, **settings: str) -> Snapshot:
+    """A registry with one message type that has one SMS template; with settings, of a second provider."""
     kind = MessageType(type="lab_report", channels=[TypeChannel(channel="sms", template=template)])
-    return Snapshot(types={"lab_report": kind})
+    sms = ChannelConfig(
+        "sms", "aliyun", others=[ProviderAccount("tencent", settings=dict(settings))] if settings else []
+    )
+    return Snapshot(types={"lab_report": kind}, channels={"sms": sms})
 
 
 def test_the_vendor_gets_its_own_notation() -> None:
@@ -25,6 +28,16 @@ def test_a_vendors_variable_may_stand_for_several_of_ours() -> None:
     template = Template(template_code="SMS_1", signature="和安医院", text=text, parameters=joined)
     (found,) = _templates(snapshot_with(template))
     assert found["text"] == "危急值 ${value}"
+
+
+def test_the_second_vendor_gets_positions() -> None:
+    """In the order that its setting says."""
+    joined = {"item": "{{ item }}", "note": "{{ note or '无' }}"}
+    text = "【和安医院】{{ item }}已出，{{ note or '无' }}"
+    template = Template(template_code="SMS_1", signature="和安医院", text=text, parameters=joined)
+    first, second = _templates(snapshot_with(template, **{"template.SMS_1": "11(note, item)"}))
+    assert (first["provider"], first["text"]) == ("aliyun", "${item}已出，${note}")
+    assert second == {"provider": "tencent", "template_id": "11", "signature": "和安医院", "text": "{2}已出，{1}"}
 
 
 def test_a_channel_without_a_template_is_passed_over() -> None:

@@ -66,7 +66,7 @@ def code_of(found: Letter | Refusal | Inquiry) -> str:
 def test_takes_what_is_right_and_renders_it() -> None:
     """The text is the vendor's, from its template and the positional variables; the key and the id are ours."""
     assert vendor().examine(signed(GOOD)) == Letter(
-        "+8613800130000",
+        "13800130000",
         "0f.1.0.ab",
         "0f",
         text="【和安医院】张三，请到三诊室就诊。",
