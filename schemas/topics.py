@@ -20,7 +20,8 @@ _NAME: Final = re.compile(r"[a-z0-9]+(\.[a-z0-9]+)*")
 class Topic(Struct, frozen=True):
     """One topic. `partitions` 0 means: the co-partitioned count of the installation.
 
-    `retention_ms` 0 means compacted, kept for ever; `record` is the class name of its values in `schemas.records`
+    `retention_ms` 0 means compacted, kept for ever; what is younger than `segment_ms` is not compacted yet (0: the
+    broker's own, a week), so that it bounds what a start must read of a topic written every second; `record` is the class name of its values in `schemas.records`
     ("" for topics whose values several records share); `append_time` is LogAppendTime, else CreateTime.
     """
 
@@ -31,6 +32,7 @@ class Topic(Struct, frozen=True):
     retention_ms: int = 14 * DAY_MS
     append_time: bool = True
     tombstone_ms: int = DAY_MS
+    segment_ms: int = 0
 
     def __post_init__(self) -> None:
         """Refuse a definition that could not work; raises ValueError."""
@@ -56,6 +58,7 @@ class Topic(Struct, frozen=True):
                 if compacted
                 else {"retention.ms": str(self.retention_ms)}
             ),
+            **({"segment.ms": str(self.segment_ms)} if self.segment_ms else {}),
             "message.timestamp.type": "LogAppendTime" if self.append_time else "CreateTime",
         }
 
@@ -94,7 +97,9 @@ CONFIG: Final = {
 RECIPIENTS: Final = Topic("recipients", "recipient key", "Recipient", partitions=1, retention_ms=0)
 HOLDS: Final = Topic("config.holds", "scope and name", "Hold", partitions=1, retention_ms=0)
 """What is held by hand; in effect as soon as it is read, without a closing record."""
-ACCOUNTS: Final = Topic("stats.accounts", "account, lane and process", "AccountUse", partitions=1, retention_ms=0)
+ACCOUNTS: Final = Topic(
+    "stats.accounts", "account, lane and process", "AccountUse", partitions=1, retention_ms=0, segment_ms=600_000
+)
 BACKLOG: Final = Topic("stats.backlog", "partition and lane", "", partitions=1, retention_ms=0)
 
 CO_PARTITIONED: Final = ("events", "deliveries", "delays")

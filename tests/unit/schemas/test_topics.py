@@ -94,6 +94,12 @@ def test_the_broker_s_settings() -> None:
         "delete.retention.ms": str(7 * 86_400_000),
         "message.timestamp.type": "LogAppendTime",
     }
+    assert topics.ACCOUNTS.config == {
+        "cleanup.policy": "compact",
+        "delete.retention.ms": "86400000",
+        "segment.ms": "600000",
+        "message.timestamp.type": "LogAppendTime",
+    }
     assert Topic("x", "id", "", append_time=False).config["message.timestamp.type"] == "CreateTime"
 
 
