@@ -81,9 +81,9 @@ def test_nothing_is_ready_until_something_is_applied(settings: Settings, reading
         reading.wait_ready(1.5)
     version, found = apply_place(settings, sample_folder())
     until(lambda: reading.is_ready, PATIENCE_S)
-    assert (version, len(found)) == (1, 4 + 8 + 2 + 82)
+    assert (version, len(found)) == (1, 4 + 9 + 2 + 82)
     snapshot = reading.snapshot
-    assert (len(snapshot.apps), len(snapshot.types), len(snapshot.channels)) == (4, 8, 2)
+    assert (len(snapshot.apps), len(snapshot.types), len(snapshot.channels)) == (4, 9, 2)
     assert snapshot.channels["sms"].base_url == "http://127.0.0.1:9/aliyun/"
     assert reading.channel_secrets(snapshot.channels["sms"])["access_key_id"] == "medpost-demo-key"
 
@@ -247,7 +247,7 @@ def test_the_commands_apply_tell_and_explain(command: Callable[..., tuple[int, s
     code, said = command("registry", "diff", str(changed))
     assert (code, "rate_per_s: 200.0 → 150.0" in said) == (1, True)
     code, said = command("registry", "show", "--format", "jsonl")
-    assert (code, said.count("\n")) == (0, 4 + 8 + 2 + 1)
+    assert (code, said.count("\n")) == (0, 4 + 9 + 2 + 1)
     code, said = command("routing", "explain", "--type", "lab_report", "--format", "jsonl")
     assert [line.split('"channel": "')[1].split('"')[0] for line in said.splitlines()] == ["webhook", "sms"]
     code, said = command("routing", "explain", "--type", "critical_value", "--recipient", "staff_id:S001")

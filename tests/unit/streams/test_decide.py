@@ -14,24 +14,38 @@ from tests.story import HOLD_MS, ID, Story
 
 
 def play(threshold: float, answers: dict[str, str]) -> Story:
-    """Run a message whose channels answer: ok, bad, slow ok (after all others), or silent until the timeout."""
-    story = Story(accepted(ID, plan(threshold)))
+    """Run a message whose channels answer: ok, bad, slow ok (after all others), or silent until the timeout.
+
+    `2 ok` refuses twice for a passing reason before it takes it; `busy` refuses so for ever.
+    """
+    story = Story(accepted(ID, plan(threshold, tries=3)))
     slow = [channel for channel, how in answers.items() if how == "slow"]
-    seen = 0
-    while len(story.issued()) > seen or slow:
-        waiting = [channel for channel in story.issued()[seen:] if channel not in slow]
-        seen = len(story.issued())
-        for channel in waiting:
-            how = answers[channel]
-            if how == "silent":
-                story.tell(answer(ID, Stage.SENDING, channel, at=story.now))
-                story.look(60_000)
-            else:
-                reason = "" if how == "ok" else Reason.RECIPIENT_INVALID
-                story.answer(Stage.OUTCOME, channel, "accepted" if how == "ok" else "failed", reason=reason)
-        if len(story.issued()) == seen and slow:
+    while (out := _out(story, slow)) or slow:
+        for channel in out:
+            _answer(story, channel, answers[channel])
+        if slow and not _out(story, slow):
             story.answer(Stage.OUTCOME, slow.pop(), "accepted")
     return story
+
+
+def _out(story: Story, slow: list[str]) -> list[str]:
+    """Channels that are to be answered now."""
+    return [one.channel for one in story.known.channels if one.phase == Phase.ISSUED and one.channel not in slow]
+
+
+def _answer(story: Story, channel: str, how: str) -> None:
+    if how == "silent":
+        story.tell(answer(ID, Stage.SENDING, channel, at=story.now))
+        story.look(60_000)
+        return
+    for _ in range(3 if how == "busy" else int(how[0]) if how[0].isdigit() else 0):
+        story.answer(Stage.OUTCOME, channel, "failed", reason=Reason.TRANSIENT)
+        if story.channel(channel).phase == Phase.DEFERRED:
+            story.look(story.channel(channel).until - story.now)
+    if how == "bad":
+        story.answer(Stage.OUTCOME, channel, "failed", reason=Reason.RECIPIENT_INVALID)
+    elif how != "busy":
+        story.answer(Stage.OUTCOME, channel, "accepted")
 
 
 TABLE = [
@@ -49,6 +63,14 @@ TABLE = [
     (0.0, {"x": "bad", "y": "ok", "z": "bad"}, ["x", "y", "z"], "sent"),
     (1.0, {"x": "bad", "y": "ok"}, ["x", "y"], "sent"),
     (1.0, {"x": "ok"}, ["x"], "sent"),
+    (0.6, {"x": "1 ok"}, ["x", "x"], "sent"),
+    (0.6, {"x": "2 ok"}, ["x", "x", "x"], "sent"),
+    (0.6, {"x": "busy", "y": "ok"}, ["x", "x", "x", "y"], "sent"),
+    (0.6, {"x": "bad", "y": "2 ok"}, ["x", "y", "y", "y"], "sent"),
+    (0.6, {"x": "busy", "y": "busy", "z": "ok"}, ["x"] * 3 + ["y"] * 3 + ["z"], "sent"),
+    (0.6, {"x": "busy", "y": "bad", "z": "busy"}, ["x"] * 3 + ["y"] + ["z"] * 3, "failed"),
+    (0.5, {"x": "2 ok", "y": "ok"}, ["x", "y", "x", "x"], "sent"),
+    (0.5, {"x": "busy", "y": "ok"}, ["x", "y", "x", "x"], "sent"),
 ]
 
 
