@@ -20,9 +20,9 @@ _NAME: Final = re.compile(r"[a-z0-9]+(\.[a-z0-9]+)*")
 class Topic(Struct, frozen=True):
     """One topic. `partitions` 0 means: the co-partitioned count of the installation.
 
-    `retention_ms` 0 means compacted, kept for ever; what is younger than `segment_ms` is not compacted yet (0: the
-    broker's own, a week), so that it bounds what a start must read of a topic written every second; `record` is the class name of its values in `schemas.records`
-    ("" for topics whose values several records share); `append_time` is LogAppendTime, else CreateTime.
+    `retention_ms` 0 means compacted, kept for ever; `record` is the class name of its values in `schemas.records`
+    ("" for topics whose values several records share); `append_time` is LogAppendTime, else CreateTime. What is younger
+    than `segment_ms` is not compacted yet (0: the broker's own, a week): it bounds what a start reads of such a topic.
     """
 
     name: str
