@@ -5,10 +5,12 @@ import asyncio
 import pytest
 
 from infra.hub.fence import Fence
+from schemas.configuration import ProviderAccount
 from schemas.errors import Permanent, Reason, Transient, UnavailableError
 from schemas.records import Delivery, Event
 from schemas.statuses import Stage, Status
 from sinks.channel import Accepted, UnknownOutcome
+from sinks.codebook import ProviderTransient
 from sinks.shift import CLAIMED_BEFORE
 from tests.channel_samples import ACCEPTED_AT, HOLD_MS
 from tests.sink_desk import Desk, Scripted, claim_of, parcel
@@ -365,6 +367,39 @@ async def test_what_is_held_is_deferred_without_a_call_until_it_is_released(scop
     desk.hold(scope, "other")
     await desk.work(parcel(2))
     assert desk.calls.total() == 1
+
+
+async def test_a_held_provider_leaves_the_channel_to_the_other() -> None:
+    """Nobody waits while somebody else may send."""
+    desk = Desk()
+    desk.registry.put(others=[ProviderAccount("bold", base_url="http://y", rate_per_s=1_000, max_in_flight=100)])
+    desk.hold("provider", "acme")
+    await desk.work(*(parcel(number) for number in range(1, 21)))
+    assert desk.stages() == {Stage.SENDING: 20, Stage.OUTCOME: 20}
+    assert {event.provider for event in desk.log.events} == {"bold"}
+
+
+@pytest.mark.parametrize(("wait_s", "ends"), [(HOLD_MS / 1000 + 1, Stage.DEFERRED), (2.0, Stage.OUTCOME)])
+async def test_a_pause_is_kept_by_waiting_or_by_sending_away(wait_s: float, ends: Stage) -> None:
+    """Longer than the hold nobody waits; shorter, the call is made when it is over, and not before."""
+    desk = Desk()
+
+    async def slow_down(one: Delivery) -> Accepted:
+        raise ProviderTransient(Reason.RATE_LIMITED, "429", wait_s)
+
+    desk.on_call(slow_down)
+    await desk.work(parcel(1))
+    desk.on_call(ok)
+    work = await desk.begin(desk.group.chunk([parcel(2)]))
+    await asyncio.sleep(SHORT_S)
+    assert desk.calls.total() == 1
+    desk.clock.advance(2_000)
+    await asyncio.wait_for(work, 1)
+    last = desk.log.events[-1]
+    assert last.stage == ends
+    if ends is Stage.DEFERRED:
+        told = (last.reason, last.scope, last.until)
+        assert told == (Reason.RATE_LIMITED, "account", ACCEPTED_AT + round(wait_s * 1000))
 
 
 async def test_a_hold_catches_what_already_waits_for_a_permit() -> None:
