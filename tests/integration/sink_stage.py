@@ -60,7 +60,7 @@ class SinkStage:
 
     def __init__(self, bootstrap: str, home: Path, lane: Lane) -> None:
         self.lane = lane
-        self.port = any_port()
+        self.port = any_port(2)
         self.settings = Settings(
             home=home,
             kafka=bootstrap,
@@ -138,8 +138,12 @@ class SinkStage:
 
     # -- registry
 
-    def apply(self, second: float = 0.0, **told: Any) -> None:
-        """Put both channels into the registry, these members changed; `second`: the share of a second SMS provider."""
+    def apply(self, second: float = 0.0, *, pulls: bool = False, **told: Any) -> None:
+        """Put both channels into the registry, these members changed.
+
+        `second` is the share of a second SMS provider; `pulls`: both SMS providers are asked for receipts.
+        """
+        pull = {"pull": "on", "queries_per_s": "50"} if pulls else {}
         channels = {
             name: structs.replace(
                 ChannelConfig(
@@ -149,7 +153,7 @@ class SinkStage:
                     rate_per_s=1000,
                     max_in_flight=200,
                     timeout_ms=2_000,
-                    settings=dict(sample.settings),
+                    settings={**sample.settings, **(pull if name == "sms" else {})},
                     secrets=json.dumps(dict(sample.secrets)).encode(),
                     success_levels=["accepted"],
                 ),
@@ -165,7 +169,7 @@ class SinkStage:
                 rate_per_s=1000,
                 max_in_flight=200,
                 timeout_ms=2_000,
-                settings=dict(SECOND.settings),
+                settings={**SECOND.settings, **pull},
                 secrets=json.dumps(dict(SECOND.secrets)).encode(),
             )
             channels["sms"] = structs.replace(channels["sms"], weight=1.0 - second, others=[other])
