@@ -62,9 +62,14 @@ class Installation(Struct, frozen=True):
         }
         return {name: address for name, address in found.items() if address}
 
+    @property
+    def gateway_port(self) -> int:
+        """Where the HTTP gateway listens: as the settings wish, else the port that was found for it."""
+        return self.settings.gateway_port or self.ports[GATEWAY]
+
     def gateway(self) -> str:
-        """Where senders reach the HTTP gateway of this home."""
-        return f"http://{LOOPBACK}:{self.ports[GATEWAY]}"
+        """Where senders of this machine reach the HTTP gateway of this home."""
+        return f"http://{LOOPBACK}:{self.gateway_port}"
 
 
 def has_broker(settings: Settings) -> bool:
@@ -121,7 +126,7 @@ def blueprints(here: Installation, *, only_servers: bool) -> list[Blueprint]:
     needs = tuple(server.name for server in servers)
     built_on = json.dumps(here.addresses())
     roles = [_role(spec, here.run, environment, needs, built_on) for spec in ROLES]
-    return servers + [_with_port(role, here.ports[GATEWAY]) if role.name == GATEWAY else role for role in roles]
+    return servers + [_with_port(role, here.gateway_port) if role.name == GATEWAY else role for role in roles]
 
 
 def _broker(here: Installation, environment: dict[str, str]) -> list[Blueprint]:

@@ -20,9 +20,15 @@ def _settings(home: Path, kafka: str = "", clickhouse: str = "", simulators: str
 def taken(monkeypatch: pytest.MonkeyPatch) -> set[int]:
     """Ports that are not free."""
     ports: set[int] = set()
-    monkeypatch.setattr(installation, "is_free", lambda port: port not in ports)
     monkeypatch.setattr("infra.local.ports.is_free", lambda port: port not in ports)
     return ports
+
+
+def test_a_wish_for_the_gateway_s_port_is_heeded(tmp_path: Path) -> None:
+    """Where the settings name one, nothing is looked for."""
+    here = Installation(_settings(tmp_path).model_copy(update={"gateway_port": 8443}), PORTS)
+    assert (here.gateway_port, here.gateway()) == (8443, "http://127.0.0.1:8443")
+    assert Installation(_settings(tmp_path), PORTS).gateway() == "http://127.0.0.1:18790"
 
 
 def test_usual_ports_first(tmp_path: Path, taken: set[int]) -> None:
@@ -74,7 +80,7 @@ def test_everything_is_planned(tmp_path: Path) -> None:
     """Servers first; every role needs all of them and is rebuilt when they move."""
     plans = blueprints(Installation(_settings(tmp_path), PORTS), only_servers=False)
     assert [plan.name for plan in plans[:3]] == ["broker", "store", "simulators"]
-    assert len(plans) == 14
+    assert len(plans) == 15
     (gateway,) = (plan for plan in plans if plan.name == "gateway")
     assert (gateway.ports, gateway.environment["MEDPOST_GATEWAY_PORT"]) == ((18790,), "18790")
     assert all(plan.needs == ("broker", "store", "simulators") and "19092" in plan.built_on for plan in plans[3:])
