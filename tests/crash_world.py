@@ -57,6 +57,7 @@ class World:
         self.crash_rate = crash_rate
         self.committed = 0
         self.found: Counter[str] = Counter()
+        self.is_forgetful = False
 
     def append(self, event: Event) -> None:
         """The log takes an event."""
@@ -172,7 +173,7 @@ class SettleModel:
             self.world.append(record)
         elif isinstance(record, Delivery):
             self.world.deliveries.append(record)
-        else:
+        elif isinstance(record, Outcome):
             self.world.outcomes.append(record)
 
 
@@ -302,13 +303,16 @@ def random_plan(rnd: Random, now: int) -> Plan:
 class History:
     """One random history, then quiet, then the verdict in `found`."""
 
+    model: type[SettleModel] = SettleModel
+    make_world: type[World] = World
+
     def __init__(self, seed: int, folder: Path, *, steps: int = 250, zombies: bool = True) -> None:
-        self.world = World(seed, folder)
+        self.world = self.make_world(seed, folder)
         self.first: dict[bytes, Event] = {}
         self.disk = 0
         self.zombies = zombies
         self.zombie: SettleModel | None = None
-        self.settle = SettleModel(self.world, 0, is_disk_lost=False)
+        self.settle = self.model(self.world, 0, is_disk_lost=False)
         self.sink = SinkModel(self.world, 0)
         self.serving: Iterator[None] | None = None
         self.sink_committed = 0
@@ -395,14 +399,14 @@ class History:
         try:
             self.settle.step()
         except CrashError:
-            self.settle = SettleModel(self.world, self.disk, is_disk_lost=self.world.chance(0.2))
+            self.settle = self.model(self.world, self.disk, is_disk_lost=self.world.chance(0.2))
 
     def fail_over(self) -> None:
         """Another process takes over, on its own disk; the old one does not know."""
         self.settle.is_owner = False
         self.zombie = self.settle
         self.disk = (self.disk + 1) % PARTS_ON_DISK
-        self.settle = SettleModel(self.world, self.disk, is_disk_lost=self.world.chance(0.2))
+        self.settle = self.model(self.world, self.disk, is_disk_lost=self.world.chance(0.2))
 
     def sink_step(self, count: int) -> None:
         """The sink goes on, or dies and another one takes over."""
