@@ -20,6 +20,7 @@ from infra.registry import Registry
 from infra.settings import Settings
 from infra.state import open_free
 from infra.worker import TP, Chunk, Worker
+from schemas.configuration import ENABLED, ChannelConfig
 from schemas.errors import Permanent
 from schemas.statuses import LANE_RANK, LANE_SHARES, Lane
 from streams.consequences import Author
@@ -65,8 +66,7 @@ def registry_window(registry: Registry, partitions: int, lane: Lane) -> Window:
 
     def window(channel: str) -> int:
         config = registry.snapshot.channels.get(channel)
-        rate_per_s = config.rate_per_s if config is not None else DEFAULT_RATE_PER_S
-        return window_of(rate_per_s * share, partitions, hold_ms)
+        return window_of(rate_of(config) * share, partitions, hold_ms)
 
     return window
 
@@ -84,6 +84,13 @@ class SpentBudgets:
         if self._told.get(kind) != hour_ms:
             self._told[kind] = hour_ms
             log.warning("budget of fallbacks is spent: they wait for the next hour", type=kind, lane=self._lane)
+
+
+def rate_of(config: ChannelConfig | None) -> float:
+    """Calls a second that all providers of a channel together may be given."""
+    if config is None:
+        return DEFAULT_RATE_PER_S
+    return config.rate_per_s + sum(other.rate_per_s for other in config.others if other.status == ENABLED)
 
 
 class Settle:

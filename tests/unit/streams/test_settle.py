@@ -12,7 +12,7 @@ from infra.registry import Snapshot
 from infra.settings import Settings
 from infra.worker import TP, Chunk
 from schemas.codec import EVENT
-from schemas.configuration import ChannelConfig
+from schemas.configuration import DISABLED, ChannelConfig, ProviderAccount
 from schemas.errors import Permanent, Reason
 from schemas.records import Event
 from schemas.statuses import Lane
@@ -22,7 +22,7 @@ from streams.message_state import Place
 from streams.outbox import Outbox
 from streams.owner import Ground, Reading
 from streams.partition import Rules
-from streams.settle import WAITING, Settle, registry_window, window_of
+from streams.settle import WAITING, Settle, rate_of, registry_window, window_of
 from tests.factories import accepted, message_id, plan
 
 if TYPE_CHECKING:
@@ -42,6 +42,13 @@ PLACE = TP("events.normal", 2)
 def test_window(rate_per_s: float, partitions: int, hold_ms: int, window: int) -> None:
     """A second of the channel's rate, shared by the partitions, never none, below a quarter of the hold."""
     assert window_of(rate_per_s, partitions, hold_ms) == window
+
+
+def test_a_channels_rate_is_that_of_all_its_providers() -> None:
+    """Those that are on."""
+    others = [ProviderAccount("b", rate_per_s=30), ProviderAccount("c", status=DISABLED, rate_per_s=500)]
+    assert rate_of(ChannelConfig("sms", "a", rate_per_s=10, others=others)) == 40
+    assert rate_of(None) == 500
 
 
 def test_windows_follow_the_registry() -> None:
