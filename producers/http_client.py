@@ -133,23 +133,36 @@ class HttpClient(Sender):
     def _post(
         self, path: str, body: bytes, headers: Mapping[str, str], sent: Outbound
     ) -> tuple[int, Mapping[str, str], bytes]:
-        """One request over an idle connection, or a new one; raises NotAcknowledgedError without an answer."""
-        link = self._link()
-        try:
-            link.request("POST", self._at.path.rstrip("/") + path, body, dict(headers))
-            answer = link.getresponse()
-            read = answer.status, dict(answer.headers), answer.read()
-        except (OSError, http.client.HTTPException):
-            link.close()
-            raise silence(sent) from None
-        if answer.will_close:
+        """One request over an idle connection, or a new one; raises NotAcknowledgedError without an answer.
+
+        An idle connection that the gateway has closed meanwhile is no silence: the next one is taken.
+        """
+        while True:
+            link, is_used = self._link()
+            try:
+                link.request("POST", self._at.path.rstrip("/") + path, body, dict(headers))
+                answer = link.getresponse()
+                read = answer.status, dict(answer.headers), answer.read()
+            except (ConnectionError, http.client.RemoteDisconnected):
+                link.close()
+                if not is_used:
+                    raise silence(sent) from None
+            except (OSError, http.client.HTTPException):
+                link.close()
+                raise silence(sent) from None
+            else:
+                self._keep(link, will_close=answer.will_close)
+                return read
+
+    def _keep(self, link: http.client.HTTPConnection, *, will_close: bool) -> None:
+        if will_close:
             link.close()
         else:
             self._idle.put(link)
-        return read
 
-    def _link(self) -> http.client.HTTPConnection:
+    def _link(self) -> tuple[http.client.HTTPConnection, bool]:
+        """An idle connection and True, else a new one and False."""
         with suppress(queue.Empty):
-            return self._idle.get_nowait()
+            return self._idle.get_nowait(), True
         kind = http.client.HTTPSConnection if self._at.scheme == "https" else http.client.HTTPConnection
-        return kind(self._at.hostname or "", self._at.port, timeout=self._options.timeout_s)
+        return kind(self._at.hostname or "", self._at.port, timeout=self._options.timeout_s), False

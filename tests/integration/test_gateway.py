@@ -54,7 +54,7 @@ def stage(kafka: str, clickhouse: str, tmp_path_factory: pytest.TempPathFactory)
         "gateway_body_s": 1.0,
         "gateway_idle_s": 1.5,
         "gateway_connections": 40,
-        "gateway_messages_per_day": 50_000,
+        "gateway_messages_per_day": 5_000,
     }
     with running(prepared(home, kafka, url, **limits), home / "gateway.log") as one:
         yield one
@@ -263,9 +263,24 @@ def test_a_batch_is_taken_message_by_message(stage: Stage) -> None:
     )
     beyond = stage.call("POST", "/v1/message-batches", {"batch_reference": "b1", "messages": [1] * 40_001})
     assert codes(beyond) == [("param_invalid", "/messages")]
-    quota = stage.call("POST", "/v1/message-batches", {"batch_reference": "b2", "messages": [1] * 40_000}, app="lis")
-    assert quota.status == 400
-    assert stage.call("POST", "/v1/message-batches", {"batch_reference": "b3", "messages": [1] * 40_000}).status == 400
+    quota = stage.call("POST", "/v1/message-batches", {"batch_reference": "b2", "messages": [1] * 40_000})
+    assert (quota.status, codes(quota)) == (429, [("quota_exhausted", "")])
+    assert 0 < int(quota.headers["Retry-After"]) <= 86_400
+    assert stage.call("POST", "/v1/messages", registration("b0")).status == 202
+
+
+def test_a_connection_that_fell_asleep_is_replaced(stage: Stage) -> None:
+    """The client's idle connection is closed by the gateway; the next message does not fail, and does not wait."""
+    with HttpClient(stage.url, "his", SECRETS["his"], HttpOptions(delivery_timeout_s=0.1)) as client:
+        for number in range(2):
+            request = MessageRequest(
+                type="registration_confirmed",
+                recipient=("patient_id", "P0001"),
+                personalisation=VISIT,
+                reference=f"s{number}",
+            )
+            assert client.submit(request).result() == client.id_of(request)
+            time.sleep(2.0 * (number == 0))
 
 
 def test_slow_clients_are_cut_and_too_many_turned_away(stage: Stage) -> None:
