@@ -117,7 +117,7 @@ def _is_answer(channel: ChannelState, event: Event) -> bool:
 def unknown(state: MessageState, channel: ChannelState, event: Event, place: Place) -> bool:
     """The request left, no answer came. By policy: the same again with the same key, fall back, or wait for a proof.
 
-    `query` waits too, until a channel can ask its provider.
+    `query` waits too: the receipts role asks the provider, and what it finds is a receipt.
     """
     if event.attempt != channel.attempt or channel.phase not in IN_FLIGHT:
         return False
@@ -138,8 +138,9 @@ def deferred(state: MessageState, channel: ChannelState, event: Event, place: Pl
     """No call was made: it was no try, and its clock has not started.
 
     When the whole channel is down and the plan says so, the channel ends here, also for what only waits in its line.
+    What somebody holds by hand is not down: it waits.
     """
-    is_down = event.scope in DOWN_SCOPES and may_fall_back(state, channel)
+    is_down = event.scope in DOWN_SCOPES and event.reason != Reason.HELD and may_fall_back(state, channel)
     if event.attempt != channel.attempt or not (channel.phase in IN_FLIGHT or (is_down and channel.phase in QUEUED)):
         return False
     _untry(channel)

@@ -8,6 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from schemas.errors import Reason
 from schemas.records import Event
 from schemas.statuses import Stage, Status
 from streams.facts import DOWN_SCOPES
@@ -15,7 +16,7 @@ from streams.facts import DOWN_SCOPES
 MAX_CLOSED_MS: Final = 300_000
 """A probe at least so often, whatever was said: a quota may be raised before its day is over."""
 SHORTEST_MS: Final = 1_000
-"""A channel that is said to be down until a moment that is past is left alone so long."""
+"""A channel that is said to be down until a moment that is past, or that is held by hand, is left alone so long."""
 
 _DEFERRED: Final[str] = Stage.DEFERRED
 _OUTCOME: Final[str] = Stage.OUTCOME
@@ -39,7 +40,8 @@ class Gates:
         """Learn from a sink's answer that was just read; whether the channel is open again by it."""
         is_down = event.scope in DOWN_SCOPES
         if event.stage == _DEFERRED and is_down:
-            until = min(max(event.until, appended_at + SHORTEST_MS), appended_at + MAX_CLOSED_MS)
+            said = 0 if event.reason == Reason.HELD else event.until
+            until = min(max(said, appended_at + SHORTEST_MS), appended_at + MAX_CLOSED_MS)
             self.closed[event.channel] = Gate(until, event.reason)
         elif event.stage == _OUTCOME and not (is_down and event.status == Status.FAILED):
             return self.closed.pop(event.channel, None) is not None

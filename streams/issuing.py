@@ -70,7 +70,8 @@ class Issuing:
             gate = self.gates.closed.get(channel)
             if gate is not None and now_ms < gate.until:
                 self._look_again(gate.until)
-                self._fail_over(channel, gate, now_ms, propose)
+                if gate.reason != Reason.HELD:
+                    self._fail_over(channel, gate, now_ms, propose)
                 continue
             window = self._limits.window(channel) if gate is None else 1  # one probe
             room = window - in_flight[channel] - self._unread.issues[channel]

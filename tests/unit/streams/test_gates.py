@@ -57,3 +57,10 @@ def test_other_channels_stay_as_they_are() -> None:
     gates.mind(deferral("channel"), T0)
     assert not gates.mind(answer(message_id(2), Stage.OUTCOME, "y", status="accepted"), T0)
     assert list(gates.closed) == ["x"]
+
+
+def test_a_hold_closes_it_only_for_a_moment() -> None:
+    """So that a release counts soon, whatever the sink said."""
+    gates = Gates()
+    gates.mind(answer(message_id(1), Stage.DEFERRED, "x", reason="held", scope="account", until=T0 + 10_000), T0)
+    assert gates.closed["x"].until == T0 + SHORTEST_MS

@@ -224,6 +224,16 @@ def test_without_a_next_channel_it_waits_whatever_the_plan_says(tmp_path: Path) 
     assert ended(desk.sent) == []
 
 
+def test_what_a_sink_holds_by_hand_does_not_fall_back(tmp_path: Path) -> None:
+    """Neither the message that was given back nor those behind it: they wait to be released."""
+    desk = Desk(tmp_path, window=1)
+    over = plan(0.6, {"x": 0.9, "y": 0.5}, on_channel_down="fall_back")
+    desk.settle(*(accepted(message_id(number), over) for number in (1, 2)))
+    told = desk.settle(answer(ID, Stage.DEFERRED, "x", until=T0 + 5_000, scope="channel", reason="held"))
+    assert (deliveries(told), deliveries(desk.later(999))) == ([], [])
+    assert [made.channel for made in deliveries(desk.later(10_000))] == ["x"]
+
+
 def test_one_persons_deferral_closes_nothing(tmp_path: Path) -> None:
     """It waits alone."""
     desk = Desk(tmp_path, window=1)
