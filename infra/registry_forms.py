@@ -239,7 +239,9 @@ class ProviderForm(Form):
     provider: Annotated[Text, StringConstraints(pattern=r"^[a-z0-9]{1,32}$")]
     status: Status = "enabled"
     weight: Annotated[float, Field(ge=0, le=1_000, strict=True, allow_inf_nan=False)] = 1.0
-    base_url: Annotated[Text, StringConstraints(pattern=r"^(https?://\S+|simulators:/\S*)$")]
+    base_url: Annotated[
+        Text, StringConstraints(pattern=r"^(https?://\S+|smtps?://\S+|simulators:/\S*|simulators:smtp)$")
+    ]
     rate_per_s: Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False, strict=True)]
     max_in_flight: Annotated[int, Field(ge=1, le=10_000, strict=True)]
     per_day: Annotated[int, Field(ge=0, le=1_000_000_000, strict=True)] = 0

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, TypeVar
+from urllib.parse import urlsplit
 
 from msgspec import Struct, field, structs
 
@@ -17,6 +18,8 @@ from schemas.configuration import ENABLED, AppConfig, ChannelConfig, MessageType
 T = TypeVar("T")
 SIMULATORS: Final = "simulators:"
 """A base URL that begins so stands for the simulated providers, wherever they listen."""
+SIMULATED_SMTP: Final = "simulators:smtp"
+"""Stands for the simulated mail server, which listens on the port after theirs."""
 
 
 def _empty() -> Mapping[str, T]:
@@ -87,11 +90,15 @@ def resolved(config: ChannelConfig, simulators_url: str) -> ChannelConfig:
     """The channel with `simulators:/path` replaced by their address; as it is where that is not known, or not meant."""
     if not simulators_url:
         return config
-    others = [structs.replace(other, base_url=_resolved_url(other.base_url, simulators_url)) for other in config.others]
-    return structs.replace(config, base_url=_resolved_url(config.base_url, simulators_url), others=others)
+    others = [structs.replace(other, base_url=resolved_url(other.base_url, simulators_url)) for other in config.others]
+    return structs.replace(config, base_url=resolved_url(config.base_url, simulators_url), others=others)
 
 
-def _resolved_url(base_url: str, simulators_url: str) -> str:
+def resolved_url(base_url: str, simulators_url: str) -> str:
+    """A base URL as it can be called, the simulated providers being at that address."""
+    if base_url == SIMULATED_SMTP:
+        url = urlsplit(simulators_url)
+        return f"smtp://{url.hostname}:{(url.port or 80) + 1}"
     if not base_url.startswith(SIMULATORS):
         return base_url
     return f"{simulators_url.rstrip('/')}/{base_url.removeprefix(SIMULATORS).lstrip('/')}"

@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct, field, structs
 
 from infra.clock import SystemClock
+from infra.snapshot import SIMULATORS, resolved_url
 from schemas.configuration import ChannelConfig
 from schemas.records import Content, Delivery
 from sinks.catalogue import discover
@@ -21,7 +22,11 @@ HOLD_MS = 30_000
 
 
 class ChannelSample(Struct, frozen=True):
-    """One channel against its simulator: `address` holds `{tail}` where magic digits go."""
+    """One channel against its simulator: `address` holds `{tail}` where magic digits go.
+
+    `path` follows `simulators:` in a base URL, so one that is not under HTTP begins without a slash. `opening` are the
+    bodies by which its vendor, standing on its head otherwise, answers what is asked before the message.
+    """
 
     channel: str
     provider: str
@@ -34,6 +39,16 @@ class ChannelSample(Struct, frozen=True):
     content: Content
     unknown_code: str
     told: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    opening: tuple[bytes, ...] = ()
+
+    @property
+    def is_http(self) -> bool:
+        """Whether its provider is called over HTTP."""
+        return self.path.startswith("/")
+
+    def base_url(self, simulators_url: str) -> str:
+        """Where its simulator listens."""
+        return resolved_url(f"{SIMULATORS}{self.path}", simulators_url)
 
     def content_for(self, tail: str = "0000") -> Content:
         """The content, addressed to a recipient who scripts that outcome."""

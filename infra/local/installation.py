@@ -18,13 +18,15 @@ from infra.local import probe, processes
 from infra.local.broker import START_TIMEOUT_S, BrokerSite, broker_environment, prepare
 from infra.local.child import NO_ANSWER, Blueprint
 from infra.local.jars import ensure_jars
-from infra.local.ports import LOOPBACK, is_free, pick_port
+from infra.local.ports import LOOPBACK, are_free, pick_port
 from infra.local.roles import GATEWAY, ROLES, RoleSpec
 from infra.local.store_site import StoreSite
 from infra.settings import Settings
 
 USUAL_PORTS: Final = {"broker": 9092, "controller": 9093, "store": 8123, "simulators": 8780, GATEWAY: 8790}
 _OWNER: Final = {"controller": "broker"}
+_IN_A_ROW: Final = {"simulators": 2}
+"""Ports that a server takes beside its own: the simulated mail server listens on the one after."""
 
 
 class Installation(Struct, frozen=True):
@@ -100,10 +102,11 @@ def choose_ports(run: Path) -> dict[str, int]:
     for name, usual in USUAL_PORTS.items():
         wanted = int(kept.get(name, usual))
         owner = processes.read_record(run / f"{_OWNER.get(name, name)}.pid")
-        if name in kept and wanted not in chosen.values() and (is_free(wanted) or processes.is_running(owner)):
+        count = _IN_A_ROW.get(name, 1)
+        if name in kept and wanted not in chosen.values() and (are_free(wanted, count) or processes.is_running(owner)):
             chosen[name] = wanted
         else:
-            chosen[name] = pick_port(wanted, {*chosen.values(), *kept.values()})
+            chosen[name] = pick_port(wanted, {*chosen.values(), *kept.values()}, count)
     processes.write_atomically(run / "ports.json", json.dumps(chosen))
     return chosen
 

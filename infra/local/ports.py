@@ -25,19 +25,29 @@ def is_free(port: int) -> bool:
     return True
 
 
-def pick_port(preferred: int, taken: Collection[int] = ()) -> int:
-    """The first free port from `preferred` upwards that is not in `taken`; raises UnavailableError if none is."""
+def are_free(port: int, count: int) -> bool:
+    """Whether servers could listen on that port and those after it, so many in all."""
+    return all(is_free(one) for one in range(port, port + count))
+
+
+def pick_port(preferred: int, taken: Collection[int] = (), count: int = 1) -> int:
+    """The first of `count` free ports in a row, from `preferred` upwards, none of them in `taken`.
+
+    Raises UnavailableError if there are none.
+    """
     for port in range(preferred, min(preferred + _SPAN, 65536)):
-        if port not in taken and is_free(port):
+        if {*taken}.isdisjoint(range(port, port + count)) and are_free(port, count):
             return port
     raise UnavailableError(
         f"no free port on {LOOPBACK} from {preferred} to {preferred + _SPAN - 1}", "stop what listens there"
     )
 
 
-def any_port() -> int:
-    """A port nobody listens on now, chosen by the system."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-    return port
+def any_port(count: int = 1) -> int:
+    """The first of `count` ports in a row that nobody listens on now, chosen by the system."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.bind((LOOPBACK, 0))
+            port: int = probe.getsockname()[1]
+        if port + count <= 65_536 and are_free(port, count):
+            return port

@@ -13,13 +13,19 @@ from msgspec import Struct, convert, structs
 from infra.simulators.aliyun import Aliyun
 from infra.simulators.exchange import Action, Call, Inquiry, Letter, Provider, Refusal, Reply
 from infra.simulators.inbox import REFUSED, REPEATED, TAKEN, Entry, Inbox, Journal
-from infra.simulators.reports import AFTER_MS, Reporting, Reports
+from infra.simulators.reports import AFTER_MS, Answering, Reporting, Reports
 from infra.simulators.script import Script, Scripts
+from infra.simulators.smtp import Smtp
 from infra.simulators.standard import Standard
 from infra.simulators.tencent import Tencent
 
-PROVIDERS: Final[Mapping[str, Callable[[], Provider]]] = {"aliyun": Aliyun, "tencent": Tencent, "webhook": Standard}
-"""Providers by the first part of their path."""
+PROVIDERS: Final[Mapping[str, Callable[[], Provider]]] = {
+    "aliyun": Aliyun,
+    "smtp": Smtp,
+    "tencent": Tencent,
+    "webhook": Standard,
+}
+"""Providers by the first part of their path; `smtp` is not called over HTTP."""
 SECOND_MS: Final = 1_000
 REFUSING: Final = frozenset({"code", "throttle", "ceiling"})
 UNSCRIPTED: Final = frozenset({"examine", "ceiling"})
@@ -50,7 +56,9 @@ class House:
         self._journal = journal
         self.inbox: Final = Inbox()
         self.scripts: Final = Scripts()
-        self._by_path = {path: provider() for path, provider in PROVIDERS.items()}
+        self.mail_server: Final = Smtp()
+        """The one that has a socket of its own."""
+        self._by_path = {path: provider() for path, provider in PROVIDERS.items()} | {"smtp": self.mail_server}
         self._by_name = {provider.name: provider for provider in self._by_path.values()}
         self._ceilings: dict[str, int] = {}
         self._recent: dict[str, deque[int]] = {}
@@ -133,7 +141,7 @@ class House:
         found = provider.examine(call)
         if isinstance(found, Inquiry):
             return Fate(
-                provider.answer(found, self.reports) if isinstance(provider, Reporting) else provider.refuse("")
+                provider.answer(found, self.reports) if isinstance(provider, Answering) else provider.refuse("")
             )
         if isinstance(found, Refusal):
             self._keep(provider, call.at_ms, REFUSED, "examine", structs.asdict(found))

@@ -65,12 +65,17 @@ def reports_of(entry: Entry, tail: str, after_ms: int) -> tuple[Report, ...]:
 
 
 @runtime_checkable
-class Reporting(Protocol):
-    """A simulated provider that tells what became of its messages."""
+class Answering(Protocol):
+    """A simulated provider that answers calls that send nothing."""
 
     def answer(self, inquiry: Inquiry, reports: "Reports") -> Reply:
-        """The answer to a call that sends nothing."""
+        """The answer."""
         ...
+
+
+@runtime_checkable
+class Reporting(Answering, Protocol):
+    """A simulated provider that tells what became of its messages."""
 
     def push_of(self, found: Sequence[tuple[Entry, Report]]) -> bytes:
         """Receipts as the vendor pushes them."""

@@ -46,7 +46,7 @@ class Script(Struct, forbid_unknown_fields=True):
         """Whether the rule is about this letter."""
         if self.provider not in (EVERYBODY, provider):
             return False
-        if self.match != EVERYBODY and not recipient.endswith(self.match):
+        if self.match != EVERYBODY and not (recipient.endswith(self.match) or f"{self.match}@" in recipient):
             return False
         return self.rate is None or zlib.crc32(f"{key}{recipient}".encode()) % 10_000 < self.rate * 10_000
 

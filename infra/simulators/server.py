@@ -1,6 +1,7 @@
 """The simulated providers as one HTTP server on the loopback, with admin routes under `/sim`.
 
 Started by the supervisor (`medpost run simulators`), by tests, or alone: `python -m infra.simulators.server --port N`.
+The simulated mail server listens on the port after that, in the same process.
 It can hang, cut the socket after reading, answer garbage or slowly, as scripts or magic recipients say.
 """
 
@@ -17,8 +18,9 @@ from urllib.parse import urlsplit
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
 
 from infra import settings as settings_module
-from infra.local.ports import LOOPBACK
+from infra.local.ports import LOOPBACK, any_port
 from infra.settings import Settings
+from infra.simulators import smtp_server
 from infra.simulators.exchange import Call, Reply
 from infra.simulators.house import PROVIDERS, House, Push
 from infra.simulators.inbox import TAKEN, Journal
@@ -45,7 +47,7 @@ def build(house: House) -> web.Application:
     app = web.Application()
     app[POSTMAN] = Postman(house)
     app.cleanup_ctx.append(_pushing)
-    for path in PROVIDERS:
+    for path in PROVIDERS.keys() - {smtp_server.PATH}:
         app.router.add_route("*", f"/{path}{{rest:(/.*)?}}", _vendor(house, path))
     app.router.add_get("/ping", _ping)
     app.router.add_get("/sim/messages", _messages(house))
@@ -190,23 +192,27 @@ def _tell(house: House, kind: str) -> Handling:
 
 
 async def serve(journal: Path, port: int, on_listening: Callable[[int], None], stopping: asyncio.Event) -> None:
-    """Listen on 127.0.0.1 until `stopping`; port 0 takes a free one, which is told to `on_listening`.
+    """Listen on 127.0.0.1 until `stopping`, for mail on the port after; port 0 takes free ones, told to `on_listening`.
 
-    Raises UnavailableError when the port is taken or the journal cannot be written.
+    Raises UnavailableError when a port is taken or the journal cannot be written.
     """
     try:
         book = Journal(journal)
     except OSError as problem:
         raise UnavailableError(f"{journal}: {problem.strerror}", "make MEDPOST_HOME writable") from problem
-    runner = web.AppRunner(build(House(book)), access_log=None, shutdown_timeout=1.0)
+    house = House(book)
+    runner = web.AppRunner(build(house), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
+    port = port or any_port(2)
     try:
         await web.TCPSite(runner, LOOPBACK, port, backlog=1024).start()
+        mail = await smtp_server.listen(house, port + 1)
     except OSError as problem:
         await runner.cleanup()
-        raise UnavailableError(f"port {port}: {problem.strerror}", "stop what listens there") from problem
-    on_listening(int(runner.addresses[0][1]))
+        raise UnavailableError(f"port {port} or {port + 1}: {problem.strerror}", "stop what listens there") from problem
+    on_listening(port)
     await stopping.wait()
+    mail.close()
     await runner.cleanup()
     book.close()
 

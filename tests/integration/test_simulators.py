@@ -69,7 +69,7 @@ class Process:
     async def send(self, name: str, numbers: range) -> int:
         """Send through a channel; how many were accepted."""
         sample, caller = sample_of(name), Caller(2_000, 10, SystemClock())
-        channel, accepted = channel_of(sample, self.base_url + sample.path, caller), 0
+        channel, accepted = channel_of(sample, sample.base_url(self.base_url), caller), 0
         for number in numbers:
             try:
                 await channel.send(delivery(number, sample.channel), sample.content_for())

@@ -21,11 +21,12 @@ from sinks.channel import Accepted, Caller, Channel, Stamp, UnknownOutcome, chan
 from tests.channel_samples import ChannelSample, channel_of, delivery, sample_of
 
 NAMES = channel_files()
+HTTP = [name for name in NAMES if sample_of(name).is_http]
 CODES = [
     (name, code.replace("*", "99"))
     for name in NAMES
     for code, reason in codebook.load(name.split("_")[1]).meanings.items()
-    if reason is not None and not code.startswith("http_")
+    if reason is not None and not code.startswith(("http_", "smtp_"))
 ]
 
 
@@ -40,7 +41,7 @@ class Phone:
     def channel(self, timeout_ms: int = 10_000, secrets: Mapping[str, str] | None = None) -> Channel[Any]:
         """The channel, with its own connections."""
         self.callers.append(Caller(timeout_ms, 10, SystemClock()))
-        return channel_of(self.sample, self.base_url + self.sample.path, self.callers[-1], secrets)
+        return channel_of(self.sample, self.sample.base_url(self.base_url), self.callers[-1], secrets)
 
     async def send(self, number: int = 1, content: Content | None = None, timeout_ms: int = 10_000) -> Accepted:
         """Send one delivery."""
@@ -89,12 +90,13 @@ async def _phone(name: str, folder: Path) -> AsyncIterator[Phone]:
 
 
 @asynccontextmanager
-async def vendor_that_says(raw: bytes) -> AsyncIterator[str]:
-    """A server that reads a request and answers these bytes; its base URL."""
+async def vendor_that_says(raw: bytes, opening: tuple[bytes, ...] = ()) -> AsyncIterator[str]:
+    """A server that answers requests with the bodies of an opening, one after the other, then with these bytes."""
+    said = [b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body) for body in opening] + [raw]
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(raw)
+        writer.write(said.pop(0) if len(said) > 1 else raw)
         await writer.drain()
         writer.close()
 
@@ -106,10 +108,10 @@ async def vendor_that_says(raw: bytes) -> AsyncIterator[str]:
 async def heard(sample: ChannelSample, raw: bytes) -> Accepted:
     """What a channel makes of raw bytes."""
     caller = Caller(2_000, 1, SystemClock())
-    async with vendor_that_says(raw) as base_url:
+    async with vendor_that_says(raw, sample.opening) as base_url:
         try:
             one = delivery(channel=sample.channel)
-            return await channel_of(sample, base_url + sample.path, caller).send(one, sample.content_for())
+            return await channel_of(sample, sample.base_url(base_url), caller).send(one, sample.content_for())
         finally:
             await caller.close()
 
@@ -118,6 +120,44 @@ async def heard(sample: ChannelSample, raw: bytes) -> Accepted:
 def sample(request: pytest.FixtureRequest) -> ChannelSample:
     """What the tests know of one channel."""
     return sample_of(request.param)
+
+
+@pytest.fixture(params=HTTP)
+def web_sample(request: pytest.FixtureRequest) -> ChannelSample:
+    """What the tests know of one channel that is called over HTTP."""
+    return sample_of(request.param)
+
+
+async def conversed(sample: ChannelSample, replies: list[bytes], timeout_ms: int = 2_000) -> Accepted:
+    """What a channel over SMTP makes of a server that says these lines, one a command, and then hangs up.
+
+    After `354` the message is read to its end; an empty reply says nothing, and waits.
+    """
+    caller, ended = Caller(timeout_ms, 1, SystemClock()), asyncio.Event()
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            for reply in replies:
+                if not reply:
+                    while await reader.read(1 << 20):
+                        pass  # until the other side hangs up
+                    break
+                writer.write(reply + b"\r\n")
+                await reader.readuntil(b"\r\n.\r\n" if reply.startswith(b"354") else b"\r\n")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # hung up on
+        finally:
+            writer.close()
+            ended.set()
+
+    server = await asyncio.start_server(converse, "127.0.0.1", 0, limit=1 << 20)
+    async with server:
+        try:
+            url = f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            return await channel_of(sample, url, caller).send(delivery(channel=sample.channel), sample.content_for())
+        finally:
+            await caller.close()
+            await ended.wait()
 
 
 async def test_what_is_sent_is_what_arrives(phone: Phone) -> None:
@@ -165,24 +205,24 @@ async def test_throttling_is_transient(phone: Phone) -> None:
     assert caught.value.reason is Reason.RATE_LIMITED
 
 
-async def test_429_tells_how_long_to_wait(sample: ChannelSample) -> None:
+async def test_429_tells_how_long_to_wait(web_sample: ChannelSample) -> None:
     """Retry-After of a gateway in between counts too."""
     with pytest.raises(Transient) as caught:
-        await heard(sample, b"HTTP/1.1 429 Too Many\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n")
+        await heard(web_sample, b"HTTP/1.1 429 Too Many\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n")
     assert (caught.value.reason, caught.value.retry_after_s) == (Reason.RATE_LIMITED, 7.0)
 
 
-async def test_4xx_without_a_word_is_a_definite_failure(sample: ChannelSample) -> None:
+async def test_4xx_without_a_word_is_a_definite_failure(web_sample: ChannelSample) -> None:
     """The request was refused: nothing was sent."""
     with pytest.raises((Permanent, Transient)):
-        await heard(sample, b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+        await heard(web_sample, b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
 
 
-async def test_a_redirect_is_not_followed(sample: ChannelSample) -> None:
+async def test_a_redirect_is_not_followed(web_sample: ChannelSample) -> None:
     """Another host never gets what was meant for this one."""
     raw = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n"
     with pytest.raises(Permanent) as caught:
-        await heard(sample, raw)
+        await heard(web_sample, raw)
     assert caught.value.reason is Reason.CONFIG_MISSING
 
 
@@ -196,10 +236,75 @@ async def test_a_redirect_is_not_followed(sample: ChannelSample) -> None:
     ],
     ids=["5xx without a body", "closed", "not HTTP", "cut in the body"],
 )
-async def test_no_answer_to_be_trusted_is_an_unknown_outcome(sample: ChannelSample, raw: bytes) -> None:
+async def test_no_answer_to_be_trusted_is_an_unknown_outcome(web_sample: ChannelSample, raw: bytes) -> None:
     """The request left us: nobody may claim that it was not carried out."""
     with pytest.raises(UnknownOutcome):
-        await heard(sample, raw)
+        await heard(web_sample, raw)
+
+
+HELLO = [b"220 x", b"250-x\r\n250-AUTH PLAIN\r\n250 DSN", b"235 in"]
+"""What a mail server says until somebody has logged in."""
+
+
+@pytest.fixture(params=[name for name in NAMES if name not in HTTP])
+def mail_sample(request: pytest.FixtureRequest) -> ChannelSample:
+    """What the tests know of one channel that is called over SMTP."""
+    return sample_of(request.param)
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [
+        [],
+        [b"SSH-2.0-OpenSSH_9.6"],
+        HELLO,
+        [*HELLO, b"250 a"],
+        [*HELLO, b"250 a", b"nonsense"],
+        [*HELLO, b""],
+    ],
+    ids=["hangs up", "not SMTP", "cut before MAIL", "cut before RCPT", "garbage to RCPT", "silent at MAIL"],
+)
+async def test_before_the_message_nothing_was_sent(mail_sample: ChannelSample, replies: list[bytes]) -> None:
+    """However the conversation broke, it may be begun again."""
+    with pytest.raises(Transient):
+        await conversed(mail_sample, replies, 500)
+
+
+@pytest.mark.parametrize(
+    ("last", "how"),
+    [([], "connection_cut"), ([b""], "timeout"), ([b"\x00<html>"], "not_smtp"), ([b"354 again"], "not_smtp")],
+    ids=["cut", "silent", "garbage", "no last word"],
+)
+async def test_after_the_message_no_answer_is_an_unknown_outcome(
+    mail_sample: ChannelSample, last: list[bytes], how: str
+) -> None:
+    """The final dot was said: the server may have taken it."""
+    with pytest.raises(UnknownOutcome) as caught:
+        await conversed(mail_sample, [*HELLO, b"250 a", b"250 b", b"354 go", *last], 500)
+    assert caught.value.provider_code == how
+
+
+@pytest.mark.parametrize(
+    ("replies", "reason"),
+    [
+        ([b"554 5.7.1 go away"], Reason.AUTH_CONFIG),
+        ([b"421 4.3.2 busy"], Reason.TRANSIENT),
+        ([b"220 x", b"250-x\r\n250 DSN"], Reason.AUTH_CONFIG),
+        ([*HELLO[:2], b"535 5.7.8 no"], Reason.AUTH_CONFIG),
+        ([*HELLO, b"553 5.1.7 not yours"], Reason.AUTH_CONFIG),
+        ([*HELLO, b"250 a", b"550 5.1.1 nobody"], Reason.RECIPIENT_INVALID),
+        ([*HELLO, b"250 a", b"450 4.7.1 Greylisted"], Reason.TRANSIENT),
+        ([*HELLO, b"250 a", b"250 b", b"452 4.3.1 full"], Reason.TRANSIENT),
+        ([*HELLO, b"250 a", b"250 b", b"354 go", b"554 5.7.1 spam"], Reason.CONTENT_REJECTED),
+    ],
+)
+async def test_a_refusal_at_any_step_is_definite(
+    mail_sample: ChannelSample, replies: list[bytes], reason: Reason
+) -> None:
+    """Door, login, sender, recipient, message: each says what it refused."""
+    with pytest.raises((Transient, Permanent)) as caught:
+        await conversed(mail_sample, replies)
+    assert caught.value.reason is reason
 
 
 async def test_a_provider_that_hangs_is_left_in_time(phone: Phone) -> None:
@@ -233,7 +338,7 @@ async def test_nobody_listening_means_that_nothing_was_sent(sample: ChannelSampl
     """A connection that is refused is transient, not unknown."""
     caller = Caller(2_000, 1, SystemClock())
     with pytest.raises(Transient) as caught:
-        await channel_of(sample, f"http://127.0.0.1:{any_port()}{sample.path}", caller).send(
+        await channel_of(sample, sample.base_url(f"http://127.0.0.1:{any_port(2)}"), caller).send(
             delivery(channel=sample.channel), sample.content_for()
         )
     await caller.close()
@@ -252,7 +357,7 @@ async def test_a_cancelled_call_stays_cancelled(phone: Phone) -> None:
 
 async def test_the_same_delivery_twice_is_the_same_message(sample: ChannelSample) -> None:
     """Two calls at different times carry the same bytes and the same idempotency key."""
-    channel = channel_of(sample, "http://127.0.0.1:9" + sample.path)
+    channel = channel_of(sample, sample.base_url("http://127.0.0.1:9"))
     one, content = delivery(channel=sample.channel), sample.content_for()
     first = channel.build_request(one, content, Stamp(1_760_000_000_000, "1" * 32))
     second = channel.build_request(one, content, Stamp(1_760_000_009_000, "2" * 32))

@@ -12,6 +12,7 @@ from infra.snapshot import (
     open_channel_secrets,
     resolve_simulators,
     resolved,
+    resolved_url,
     secrets_place,
 )
 from schemas.configuration import DISABLED, ChannelConfig, ProviderAccount
@@ -40,6 +41,13 @@ def test_a_real_address_is_left_alone() -> None:
     ours = ChannelConfig(base_url="simulators:/aliyun/")
     assert resolved(ours, "") == ours
     assert resolve_simulators(EMPTY, "http://sim:1").channels == {}
+
+
+@pytest.mark.parametrize(("url", "port"), [("http://127.0.0.1:8780", 8781), ("http://sim/", 81)])
+def test_the_simulated_mail_server_is_on_the_port_after(url: str, port: int) -> None:
+    """One address is enough to find both."""
+    assert resolved_url("simulators:smtp", url).endswith(f":{port}")
+    assert resolved_url("simulators:smtp", url).startswith("smtp://")
 
 
 def test_every_provider_of_a_channel_stands_for_itself() -> None:

@@ -17,7 +17,8 @@ def config(name: str, **told: object) -> ChannelConfig:
     """A configuration that works, with some members changed."""
     sample = sample_of(name)
     settings = dict(sample.settings)
-    plain = ChannelConfig(sample.channel, sample.provider, base_url="http://127.0.0.1:9/x", settings=settings)
+    base_url = sample.base_url("http://127.0.0.1:9")
+    plain = ChannelConfig(sample.channel, sample.provider, base_url=base_url, settings=settings)
     return structs.replace(plain, **told)
 
 

@@ -36,6 +36,13 @@ def test_reserved_port_is_passed_over() -> None:
     assert ports.pick_port(port, {port}) > port
 
 
+def test_ports_in_a_row_are_free_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A taken neighbour, or one that is spoken for, moves both."""
+    monkeypatch.setattr(ports, "is_free", lambda port: port != 5_001)
+    assert [ports.pick_port(5_000), ports.pick_port(5_000, count=2)] == [5_000, 5_002]
+    assert ports.pick_port(6_000, {6_001}, count=3) == 6_002
+
+
 def test_no_port_left_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """When all are taken the error names the range."""
     monkeypatch.setattr(ports, "is_free", lambda _: False)

@@ -39,14 +39,14 @@ class Roof:
         if isinstance(request, Mail):
             told = {"mail-from": request.sender, "rcpt-to": request.recipient}
             return self.house.receive("smtp", Call("DATA", "", "", told, request.body, CLOCK.now_ms()))
-        path, _, query = request.url.removeprefix("http://h").partition("?")
+        path, _, query = request.url.removeprefix("http://127.0.0.1").partition("?")
         return self.house.receive(
             path.split("/")[1], Call("POST", path, query, request.headers, request.body, CLOCK.now_ms())
         )
 
 
 def _request(sample: ChannelSample, one: Delivery, tail: str, stamp: Stamp) -> Request | Mail:
-    channel = channel_of(sample, "http://h" + sample.path, Caller(1, 1, CLOCK))
+    channel = channel_of(sample, sample.base_url("http://127.0.0.1"), Caller(1, 1, CLOCK))
     return channel.build_request(one, sample.content_for(tail), stamp)
 
 
@@ -70,7 +70,7 @@ def test_what_it_answers_the_channel_understands(roof: Roof, name: str) -> None:
     """Two pieces of code that share nothing agree on the protocol."""
     reply = roof.send(name).reply
     sample = sample_of(name)
-    channel = channel_of(sample, "http://h", Caller(1, 1, CLOCK))
+    channel = channel_of(sample, sample.base_url("http://127.0.0.1"), Caller(1, 1, CLOCK))
     accepted = channel.classify_response(Answer(reply.status, reply.headers, reply.body, CLOCK.now_ms()))
     assert accepted.provider_message_id
     (entry,) = roof.house.inbox.entries
