@@ -114,9 +114,10 @@ class Outlets:
         A provider that wants a pause, shorter than these may wait, counts as closed while another one is open.
         """
         now_ms = self._clock.now_ms()
-        self._providers.look(round(self._clock.monotonic_s() * 1000))
         patience_ms = max(0, min(map(last_call_ms, waiting)) - now_ms)
         able = self._able(now_ms, 0) or self._able(now_ms, patience_ms)
+        closed = {outlet.config.provider for outlet in self._open} - able.keys()
+        self._providers.look(round(self._clock.monotonic_s() * 1000), closed)
         if not able:
             standings = [outlet.account.may_call(now_ms) for outlet in self._open]
             return Share(closed=min(standings, key=lambda standing: standing.until_ms))

@@ -125,13 +125,15 @@ class Providers:
         if known is not None:
             known.told(ended)
 
-    def look(self, at_ms: int) -> None:
-        """Shift shares by what is known, once a second at most."""
+    def look(self, at_ms: int, closed: Collection[str] = ()) -> None:
+        """Shift shares by what is known, once a second at most; who is closed altogether does not get well."""
         if at_ms - self._looked_at_ms < LOOK_MS or len(self._known) < 2:
             return
         self._looked_at_ms = at_ms
-        for known in self._known.values():
+        for name, known in self._known.items():
             known.forget(at_ms)
+            if name in closed:
+                known.changed_at_ms = at_ms
         changed = [self._weigh(name, at_ms) for name in self._known]
         if any(changed):
             self._show()

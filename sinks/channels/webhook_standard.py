@@ -2,7 +2,7 @@
 
 An address is an endpoint below the channel's base URL, such as `ward/3a` or `app/P0001`; never a URL, so a message
 cannot be sent to another host. `webhook-id` is the idempotency key, equal for every attempt that must not count twice,
-and so is the body to the byte. A 2xx answer proves delivery.
+and so is the body to the byte. A 2xx answer proves delivery; that somebody read it, the endpoint's own receipt does.
 """
 
 import base64
@@ -95,7 +95,7 @@ class WebhookStandard(Channel[StandardSettings]):
     settings_type: ClassVar = StandardSettings
     capability: ClassVar = Capability(
         kinds=frozenset({"template", "text", "rich"}),
-        levels=(Status.ACCEPTED, Status.DELIVERED),
+        levels=(Status.ACCEPTED, Status.DELIVERED, Status.READ, Status.ACKNOWLEDGED),
         idempotency_window_s=DAY_S,
         rate_per_s=1_000,
         max_in_flight=200,

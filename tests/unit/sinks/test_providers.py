@@ -121,6 +121,19 @@ def test_tends_back_slowly_once_it_is_well() -> None:
     assert made.shares()["aliyun"] == pytest.approx(0.35)
 
 
+def test_nobody_gets_well_while_nobody_may_call() -> None:
+    """The minute begins when the account is open again."""
+    made = providers()
+    tell(made, "aliyun", 0, failing=True)
+    made.look(0)
+    low = made.shares()["aliyun"]
+    made.look(5 * UP_EVERY_MS, {"aliyun"})
+    made.look(6 * UP_EVERY_MS - 1)
+    assert made.shares()["aliyun"] == low
+    made.look(6 * UP_EVERY_MS + 1_000)
+    assert made.shares()["aliyun"] == pytest.approx(low + UP)
+
+
 def test_a_provider_that_carried_nearly_all_shifts_as_far() -> None:
     """Whatever the weights were."""
     made = providers(aliyun=0.95, tencent=0.05)
