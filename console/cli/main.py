@@ -25,6 +25,7 @@ NOUNS: Final = (
     "registry",
     "publish",
     "messages",
+    "asking",
     "dlq",
     "hold",
     "accounts",

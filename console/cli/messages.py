@@ -74,7 +74,7 @@ _LIST_HEADINGS: Final = {
 @app.command()
 def get(message_id: Id = None, reference: Reference = "", form: FormatOption = Format.TABLE) -> None:
     """现状：状态、渠道、提交次数、历时、原因."""
-    wanted = _wanted(message_id, reference)
+    wanted = wanted_id(message_id, reference)
     with _store() as store:
         days = queries.days_of(store, wanted)
         found = standing(queries.facts_of(store, wanted, days), queries.timeline_of(store, wanted, days))
@@ -89,7 +89,7 @@ def get(message_id: Id = None, reference: Reference = "", form: FormatOption = F
 @app.command()
 def events(message_id: Id = None, reference: Reference = "", form: FormatOption = Format.TABLE) -> None:
     """经过：按时间列出发生的每一件事."""
-    wanted = _wanted(message_id, reference)
+    wanted = wanted_id(message_id, reference)
     with _store() as store:
         timeline = in_order(queries.timeline_of(store, wanted, queries.days_of(store, wanted)))
     if not timeline:
@@ -127,7 +127,7 @@ def _store() -> Store:
     return Store(settings_module.store_endpoint(settings_module.load()))
 
 
-def _wanted(message_id: str | None, reference: str) -> str:
+def wanted_id(message_id: str | None, reference: str) -> str:
     """The id that the user means, as text; raises BadParameter (exit 2)."""
     if bool(message_id) == bool(reference):
         raise typer.BadParameter("give either an ID or --reference APP/REF")

@@ -219,6 +219,22 @@ class LogReader:
         finally:
             consumer.close()
 
+    def watch(self, starts: Mapping[tuple[str, int], int]) -> Iterator[LogRecord | None]:
+        """Records of these (topic, partition) from the given offsets on, as they come; None whenever none came.
+
+        Ends when the caller stops asking; an unreachable broker looks like one without news.
+        """
+        consumer = self._consumer()
+        try:
+            consumer.assign([TopicPartition(topic, partition, start) for (topic, partition), start in starts.items()])
+            while True:
+                for message in consumer.consume(FETCH_RECORDS, GLANCE_S):
+                    if message.error() is None:
+                        yield _record_of(message)
+                yield None
+        finally:
+            consumer.close()
+
     def _translated(self, ask: Callable[[], T]) -> T:
         until = time.monotonic() + SETTLING_S
         while True:
