@@ -21,6 +21,7 @@ from schemas.errors import MedpostError, UnavailableError
 NOUNS: Final = (
     "servers",
     "sample",
+    "phone",
     "run",
     "registry",
     "publish",
