@@ -83,7 +83,7 @@ class Account:
         if wait_ms := self._breaker.wait_ms(at_ms):
             return Standing(0, now_ms + wait_ms, Reason.TRANSIENT)
         pause_ms = self._paused_until_ms - at_ms
-        if pause_ms > patience_ms:
+        if pause_ms > max(0, patience_ms):
             return Standing(0, now_ms + pause_ms, Reason.RATE_LIMITED)
         if until_ms := self.quota.closed_until_ms(now_ms):
             return Standing(0, until_ms, Reason.QUOTA_EXHAUSTED)

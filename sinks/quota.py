@@ -50,6 +50,7 @@ class Quota:
         self._day = 0
         self._calls = 0
         self._granted = 0
+        self._ends_at = 0
         self._is_told = False
         self._others: dict[Lane, int] = {}
 
@@ -69,6 +70,7 @@ class Quota:
         self._others = dict(others)
         used = {**others, self._lane: others.get(self._lane, 0) + self._calls}
         left = allowance(self.per_day, self._lane, used, (now_ms + EAST_MS) % DAY_MS / DAY_MS) - used[self._lane]
+        self._ends_at = self._calls + left
         self._granted = self._calls + math.ceil(max(0, left) * fraction)
         self._is_told = True
 
@@ -80,8 +82,12 @@ class Quota:
         return max(0, self._granted - self._calls - in_flight) if self._is_told else 0
 
     def closed_until_ms(self, now_ms: int) -> int:
-        """When to come again: the next day, or sooner if only this lane's share is used up; 0 while some is left."""
-        if not self.per_day or not self._is_told or self.free(now_ms):
+        """When to come again: the next day, or sooner if only this lane's share is used up; 0 while some is left.
+
+        What this process was granted may be spent while its lane has some left: then it waits to be told more.
+        """
+        self._roll(now_ms)
+        if not self.per_day or not self._is_told or self._calls < self._ends_at:
             return 0
         next_day_ms = (self._day + 1) * DAY_MS - EAST_MS
         is_all_used = self._calls + sum(self._others.values()) >= self.per_day
@@ -90,5 +96,5 @@ class Quota:
     def _roll(self, now_ms: int) -> None:
         day = day_of(now_ms)
         if day != self._day:
-            self._day, self._calls, self._granted, self._others = day, 0, 0, {}
+            self._day, self._calls, self._granted, self._ends_at, self._others = day, 0, 0, 0, {}
             self._is_told = False

@@ -52,7 +52,7 @@ def accounts(form: FormatOption = Format.TABLE) -> int:
     """Print one row per account and lane; exit code 1 when one is not open."""
     settings = settings_module.load()
     held = {(each.scope, each.name) for each in read(settings)}
-    found = rows(_uses(settings), held, SystemClock().now_ms())
+    found = rows(uses(settings), held, SystemClock().now_ms())
     if not found and form is Format.TABLE:
         typer.echo("还没有发送进程报告过：medpost status 查看进程。", err=True)
         return 1
@@ -88,7 +88,8 @@ def _row(uses: list[AccountUse], held: set[tuple[str, str]], now_ms: int) -> dic
     }
 
 
-def _uses(settings: Settings) -> list[AccountUse]:
+def uses(settings: Settings) -> list[AccountUse]:
+    """What every process told last, of days that are still kept; raises UnavailableError."""
     latest: dict[bytes, AccountUse] = {}
     with LogReader(settings_module.kafka_endpoint(settings)) as reader:
         for record in reader.read_all(topics.ACCOUNTS.named(settings.namespace)):

@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 
+from console.cli.accounts import rows, uses
 from infra.holds import read, write
 from schemas.configuration import Hold
 from schemas.errors import Reason
@@ -99,3 +100,5 @@ def test_a_hold_stops_at_the_next_claim_and_a_quota_outlives_the_process(stage: 
     stage.issue(20, "webhook")
     assert settled(stage, 20, 30.0).reason == Reason.QUOTA_EXHAUSTED
     assert len(stage.calls()) == 6
+    used_up_row = next(row for row in rows(uses(stage.settings), set(), now_ms()) if row["channel"] == "webhook")
+    assert (used_up_row["calls"], used_up_row["per_day"]) == (6, 6)

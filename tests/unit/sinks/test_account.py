@@ -81,6 +81,12 @@ async def test_refusals_close_it_and_a_probe_opens_it() -> None:
     assert (await one.admit(10, 2**60, never)).count == 10
 
 
+def test_who_comes_too_late_is_not_told_of_a_pause_that_nobody_asked_for() -> None:
+    """Patience that is over is none, and nothing else."""
+    clock = HandClock(1_000)
+    assert not account(clock).may_call(clock.now_ms(), -3_600_000).is_closed
+
+
 async def test_a_probe_that_was_not_made_is_somebody_elses() -> None:
     """Given back without an answer, or with one that says nothing."""
     clock = HandClock()

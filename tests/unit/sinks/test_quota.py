@@ -62,6 +62,15 @@ def test_processes_of_a_lane_share_what_is_left() -> None:
     assert told(Lane.URGENT, NOON_MS, {Lane.BULK: 999}, 0.25).free(NOON_MS) == 1
 
 
+def test_a_process_that_spent_its_part_waits_for_more_and_is_not_sent_away() -> None:
+    """The others may not need theirs; that is known a second later."""
+    quota = told(Lane.URGENT, NOON_MS, fraction=0.5)
+    quota.count(NOON_MS, 500)
+    assert (quota.free(NOON_MS), quota.closed_until_ms(NOON_MS)) == (0, 0)
+    quota.learn(NOON_MS, {}, 0.5)
+    assert quota.free(NOON_MS) == 250
+
+
 def test_used_up_it_says_when_to_come_again() -> None:
     """The next day, or sooner when others still have some."""
     quota = told(Lane.URGENT, NOON_MS)

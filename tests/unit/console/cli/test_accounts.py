@@ -54,7 +54,7 @@ def test_an_account_without_a_process_says_so() -> None:
 def test_the_exit_code_says_whether_all_are_open(monkeypatch: pytest.MonkeyPatch, state: str, code: int) -> None:
     """For a script."""
     monkeypatch.setattr(cli, "read", lambda _settings: [])
-    monkeypatch.setattr(cli, "_uses", lambda _settings: [use("a", state, at=2**50)])
+    monkeypatch.setattr(cli, "uses", lambda _settings: [use("a", state, at=2**50)])
     app = typer.Typer()
     cli.register(app)
     app.command("other")(lambda: None)
