@@ -13,6 +13,8 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from msgspec import structs
 
+from console import asking
+from console.asking import Said
 from infra.kafka import LogReader, Publisher
 from schemas import ids, topics
 from schemas.codec import DELAYED, DELIVERY, OUTCOME, REQUEST
@@ -103,6 +105,26 @@ def wait_until(is_true: Callable[[], bool], timeout_s: float = 30) -> None:
     while not is_true():
         assert time.monotonic() < until, "took too long"
         time.sleep(0.2)
+
+
+def test_who_asks_is_told_the_truth(site: Site) -> None:
+    """Moved, cancelled, then too late; nobody's message is not found."""
+    of = site.accept(0).message_id
+    now_ms = settle_rig.now_ms()
+    said = [
+        asking.ask(site.settings, request, wait_s).said
+        for request, wait_s in (
+            (asking.reschedule(of, now_ms + 2 * HOUR_MS, now_ms), 20.0),
+            (asking.cancel(of, now_ms), 20.0),
+            (asking.reschedule(of, 0, now_ms), 20.0),
+            (asking.cancel(os.urandom(16), now_ms), 1.0),
+        )
+    ]
+    assert said == [Said.DONE, Said.DONE, Said.TOO_LATE, Said.NOT_FOUND]
+    now = site.accept(3).message_id
+    assert asking.ask(site.settings, asking.reschedule(now, 0, now_ms), 20.0).said == Said.DONE
+    wait_until(lambda: [made.message_id for made in site.deliveries()] == [now])
+    assert asking.ask(site.settings, asking.cancel(now, settle_rig.now_ms()), 1.0).said == Said.UNANSWERED
 
 
 def test_requests_survive_a_kill_and_scheduled_messages_a_lost_disk(site: Site) -> None:
