@@ -130,8 +130,10 @@ class Pending:
                 yield sent
 
     def put_off(self, sent: Sent, now_ms: int, *, was_asked: bool = True) -> None:
-        """Ask again later; once it was asked for the last time, never."""
+        """Ask again later, at the next moment that has not passed; once it was asked for the last time, never."""
         sent.asked += was_asked
+        while was_asked and sent.asked < len(ASK_AFTER_MS) and sent.at_ms + ASK_AFTER_MS[sent.asked] <= now_ms:
+            sent.asked += 1
         if sent.asked >= len(ASK_AFTER_MS):
             self._forget(sent.attempt)
         else:

@@ -178,7 +178,8 @@ class Receipts:
     def _questions(self, now_ms: int) -> list[tuple[Asked, list[Sent]]]:
         """What may be asked now, by account; what may not is put off by a second."""
         found: dict[tuple[str, str], list[Sent]] = {}
-        for sent in self._pending.due(now_ms):
+        asks = [one.bucket for one in self._asked.values() if isinstance(one.channel, Asks)]
+        for sent in self._pending.due(now_ms) if any(bucket.free() for bucket in asks) else ():
             key = (sent.attempt[1], sent.provider)
             asked = self._asked.get(key)
             if asked is None or sent.delivery is None or not asked.bucket.free():
@@ -186,6 +187,8 @@ class Receipts:
             else:
                 asked.bucket.take(1)
                 found.setdefault(key, []).append(sent)
+                if not any(bucket.free() for bucket in asks):
+                    break
         return [(self._asked[key], sents) for key, sents in found.items()]
 
     async def _ask(self, asked: Asked, sents: Sequence[Sent]) -> None:

@@ -63,6 +63,16 @@ def test_asks_rarer_and_rarer_and_then_no_more() -> None:
     assert len(made) == 0
 
 
+def test_what_was_sent_long_ago_is_asked_once_and_then_at_its_next_moment() -> None:
+    """After a restart, and after a vendor that was away."""
+    made = book()
+    made.learn_event(event(Stage.OUTCOME, "accepted"), NOW)
+    late = NOW + ASK_AFTER_MS[4] + 1
+    assert len(asked(made, late)) == 1
+    assert asked(made, NOW + ASK_AFTER_MS[5] - 1) == []
+    assert len(asked(made, NOW + ASK_AFTER_MS[5])) == 1
+
+
 def test_what_could_not_be_asked_is_asked_a_second_later() -> None:
     """Without counting as asked."""
     made = book()

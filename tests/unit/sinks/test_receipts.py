@@ -208,6 +208,19 @@ async def test_a_vendor_that_does_not_answer_is_asked_again(stage: Stage_) -> No
     assert stage.told() == [(one.message_id, "delivered", "")]
 
 
+async def test_asks_no_more_often_than_it_may(tmp_path: Path) -> None:
+    """Ten messages at one question a second are ten seconds of work; all are told of in the end."""
+    stage = Stage_(tmp_path, settings={**ALIYUN.settings, "pull": "on", "queries_per_s": "1"}, others=[])
+    for number in range(1, 11):
+        await stage.send(number)
+    calls = stage.wire.count
+    await stage.pass_by(6)
+    assert 0 < stage.wire.count - calls <= 6
+    await stage.pass_by(60)
+    assert len(stage.told()) == 10
+    assert {status for _, status, _ in stage.told()} == {"delivered"}
+
+
 async def test_what_the_broker_does_not_take_is_published_again(stage: Stage_) -> None:
     """A receipt that was handed out once is not lost by us."""
     one = await stage.send(1, provider="tencent")
