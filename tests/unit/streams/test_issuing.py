@@ -137,6 +137,23 @@ def test_a_message_that_ends_in_quiet_hours_is_expired(tmp_path: Path) -> None:
     assert deliveries(desk.sent) == []
 
 
+def test_a_flood_of_what_is_long_due_is_paced(tmp_path: Path) -> None:
+    """After a restart or a jump of the clock: a bounded number a tick, the earliest first, and none forgotten."""
+    desk = Desk(tmp_path)
+    desk.window = 1_000
+    order = [number * 89 % 350 for number in range(350)]
+    made = [plan(0.6, {"x": 0.9}, send_at=T0 + 1_000 + number, **LIFE) for number in order]
+    desk.settle(*(accepted(message_id(number), one) for number, one in zip(order, made, strict=True)))
+    desk.now += HOUR_MS
+    issued: list[bytes] = []
+    while desk.part.is_due(desk.now):
+        found = [one.message_id for one in desk.conclude([]) if isinstance(one, Event)]
+        assert len(found) <= 100
+        issued += found
+    assert sorted(issued) == [message_id(number) for number in range(350)]
+    assert sorted(issued[:100]) == [message_id(number) for number in range(100)]
+
+
 # ---- channels that are down
 
 
