@@ -19,6 +19,10 @@ MAX_AGE_MS: Final = 3 * DAY_MS
 """Rows that were not written for so long are thrown away: the log tells faster what is open than they do."""
 
 
+REREAD_MS: Final = MEMORY_MS + 3_600_000
+"""A rebuild reads so much of the log: what is forgotten by now is surely out of `delays`, what is not is in the log."""
+
+
 class Checkpoint(Struct, array_like=True):
     """The offset of the next event to read, and when that was written (UTC ms).
 
@@ -77,7 +81,7 @@ async def fitting(store: Store, keys: Keys, log: Log, of: tuple[str, int], now_m
     if found is not None and first <= found.position <= end and now_ms - found.written_at <= MAX_AGE_MS:
         return found
     clear(store, keys)
-    start = await log.offset_for_time(*of, now_ms - MEMORY_MS)
+    start = await log.offset_for_time(*of, now_ms - REREAD_MS)
     if found is not None and first <= found.position <= end:
         start = min(start, found.position)  # nobody has read on since
     return Checkpoint(max(first, start))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from infra.state import Rows, Store
@@ -15,7 +16,7 @@ OF = ("events.normal", 4)
 
 
 class Log:
-    """A log from 100 to 200; what is younger than 72 h begins at 150."""
+    """A log from 100 to 200; what is younger than 73 h begins at 150."""
 
     async def begin_offset(self, *_: object) -> int:
         """The first offset."""
@@ -27,14 +28,14 @@ class Log:
 
     async def offset_for_time(self, _topic: str, _partition: int, ts_ms: int) -> int:
         """The first offset of that time."""
-        assert ts_ms == T0 - 72 * 3_600_000
+        assert ts_ms == T0 - 73 * 3_600_000
         return 150
 
 
 def store_with(folder: Path, position: int, written_at: int = T0) -> Store:
     """A disk with a checkpoint and a row."""
     store, rows = Store(folder / "db"), Rows()
-    Checkpoint(position, written_at, {"sms": 3}, [Tally("sms", "his", 1, 7)]).put(rows, KEYS)
+    Checkpoint(position, written_at, {"sms": 3}, [Tally("sms", "his", 1, 7)], 12).put(rows, KEYS)
     rows.put(KEYS.state(message_id(1)), b"row")
     store.write(rows)
     return store
@@ -43,7 +44,23 @@ def store_with(folder: Path, position: int, written_at: int = T0) -> Store:
 def test_it_comes_back_whole(tmp_path: Path) -> None:
     """Position, time, flights and lines."""
     found = checkpoint_of(store_with(tmp_path, 120), KEYS)
-    assert found == Checkpoint(120, T0, {"sms": 3}, [Tally("sms", "his", 1, 7)])
+    assert found == Checkpoint(120, T0, {"sms": 3}, [Tally("sms", "his", 1, 7)], 12)
+    assert not found.is_fresh
+
+
+def test_an_older_one_is_readable(tmp_path: Path) -> None:
+    """It does not know the position in `requests`."""
+    store, rows = Store(tmp_path / "db"), Rows()
+    rows.put(KEYS.checkpoint, msgspec.msgpack.encode([120, T0, {"sms": 3}, []]))
+    store.write(rows)
+    assert checkpoint_of(store, KEYS) == Checkpoint(120, T0, {"sms": 3}, [], -1)
+
+
+async def test_nothing_that_nobody_has_read_is_passed_over(tmp_path: Path) -> None:
+    """Down for a week, the rows are too old; the log is read from where they end, not only its last days."""
+    store = store_with(tmp_path, 120, T0 - MAX_AGE_MS - 1)
+    found = await fitting(store, KEYS, Log(), OF, T0)
+    assert (found.position, found.is_fresh) == (120, True)
 
 
 @pytest.mark.parametrize("position", [100, 170, 200])

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from infra.settings import Settings
-from schemas.codec import DELIVERY, EVENT, OUTCOME
-from schemas.records import Delivery, Outcome
+from schemas.codec import DELAYED, DELIVERY, EVENT, OUTCOME, REQUEST
+from schemas.records import Delayed, Delivery, Outcome, Request
 from streams.outbox import Outbox
 from tests.factories import accepted, message_id, plan
 
@@ -31,13 +31,17 @@ class Basket:
 
 
 def test_each_record_has_its_place() -> None:
-    """Events and deliveries in the message's partition under its id, outcomes under the application."""
+    """Events, deliveries, delays (and their tombstones) in the message's partition; outcomes under the application."""
     outbox, basket = Outbox(Settings(home=Path("/nowhere"), namespace="east"), "urgent"), Basket()
     event, made, told = accepted(ID, plan()), Delivery(ID, "sms"), Outcome(app_id="his")
-    raw = [outbox.send(basket, record, 3) for record in (event, made, told)]
-    assert raw == [EVENT.encode(event), DELIVERY.encode(made), OUTCOME.encode(told)]
+    asked, kept = Request(bytes(15) + b"\7", "supersede", ID), Delayed(ID, "urgent", state=b"s")
+    raw = [outbox.send(basket, record, 3) for record in (event, made, told, asked, kept, Delayed(ID))]
+    assert raw[:3] == [EVENT.encode(event), DELIVERY.encode(made), OUTCOME.encode(told)]
     assert basket.sent == [
         ("east.events.urgent", raw[0], ID, 3),
         ("east.deliveries.sms.urgent", raw[1], ID, 3),
         ("east.outcomes", raw[2], b"his", -1),
+        ("east.requests", REQUEST.encode(asked), bytes(15) + b"\7", -1),
+        ("east.delays.urgent", DELAYED.encode(kept), ID, 3),
+        ("east.delays.urgent", None, ID, 3),
     ]

@@ -43,6 +43,15 @@ def test_a_row_survives_the_disk() -> None:
     assert (row.state, row.armed, row.released) == (state(5).state, 5, 2)
 
 
+def test_a_row_that_is_kept_elsewhere_survives_too() -> None:
+    """When, and which events are in it; rows without that stay as short as they were."""
+    kept = state(5)
+    kept.kept_at, kept.folded = 1_700_000_000_000, 77
+    row = decode_row(encode_row(kept))
+    assert (row.state, row.armed, row.released, row.kept_at, row.folded) == (kept.state, 5, 2, 1_700_000_000_000, 77)
+    assert len(encode_row(kept)) == len(encode_row(state(5))) + 16
+
+
 def test_changes_are_seen_before_they_are_written(store: Store) -> None:
     """And are on disk after."""
     messages, rows = MessageRows(store, KEYS), Rows()
