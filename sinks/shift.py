@@ -69,11 +69,7 @@ class Shift:
     async def work(self, deliveries: Sequence[Delivery]) -> bool:
         """Answer all; returns whether that is done, False when some are left to the partition's next owner."""
         is_complete = await self._claim_all([*deliveries])
-        answered = await asyncio.gather(*self._tasks, return_exceptions=True)
-        for found in answered:
-            if isinstance(found, BaseException):
-                raise found
-        return is_complete and all(answered)
+        return await _all_of(self._tasks) and is_complete
 
     async def _claim_all(self, waiting: list[Delivery]) -> bool:
         """Let the deliveries go out, every provider's share at its own pace; False when the partition is lost."""
@@ -89,7 +85,7 @@ class Shift:
             return True
         if len(share.groups) == 1:
             return await self._claim_share(*share.groups[0])
-        return all(await asyncio.gather(*(self._claim_share(outlet, group) for outlet, group in share.groups)))
+        return await _all_of([self._claim_share(outlet, group) for outlet, group in share.groups])
 
     async def _claim_share(self, outlet: Outlet, waiting: list[Delivery]) -> bool:
         """Let them go out over one provider in their order, as fast as permits come; over another when it closes."""
@@ -175,11 +171,7 @@ class Shift:
         now_ms = self._post.clock.now_ms()
         scribe = Scribe(self._post.worker, outlet.config.provider)
         await self._publish([scribe.sending(one, now_ms) for one in group])
-        answered = await asyncio.gather(*(self._call(outlet, given, one) for one in group), return_exceptions=True)
-        for found in answered:
-            if isinstance(found, BaseException):
-                raise found
-        return all(answered)
+        return await _all_of([self._call(outlet, given, one) for one in group])
 
     async def _call(self, outlet: Outlet, given: Pass, one: Delivery) -> bool:
         """The call of one claim; False when the partition was given up before it, and nothing was said or done."""
@@ -243,3 +235,12 @@ class Shift:
             batch.send(self._post.events_topic, EVENT.encode(event), event.message_id, partition=self._partition)
         if failures := await batch.wait():
             raise UnavailableError(f"publishing {len(failures)} events failed", "see the broker's log")
+
+
+async def _all_of(works: Sequence[Awaitable[bool]]) -> bool:
+    """Whether all of them are done; the first exception is raised, but only once all have ended."""
+    answered = await asyncio.gather(*works, return_exceptions=True)
+    for found in answered:
+        if isinstance(found, BaseException):
+            raise found
+    return all(answered)
