@@ -68,7 +68,8 @@ def _texts(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
 
 def _objects(schema: dict[str, Any], document: dict[str, Any]) -> st.SearchStrategy[Any]:
     if "properties" not in schema and isinstance(schema.get("additionalProperties"), dict):
-        return st.dictionaries(st.text(max_size=20), values(schema["additionalProperties"], document), max_size=3)
+        names = values({"type": "string", **schema.get("propertyNames", {})}, document)
+        return st.dictionaries(names, values(schema["additionalProperties"], document), max_size=3)
     members = {name: values(one, document) for name, one in schema.get("properties", {}).items()}
     needed = set(schema.get("required", []))
     return st.fixed_dictionaries(

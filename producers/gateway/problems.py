@@ -91,7 +91,7 @@ def within(found: Problem, pointer: str) -> Problem:
     return structs.replace(found, source=Place(pointer=pointer + found.source.pointer))
 
 
-_AT: Final = re.compile(r" - at `([^`]*)`$")
+_AT: Final = re.compile(r" - at (?:`key` in )?`([^`]*)`$")
 _STEP: Final = re.compile(r"\.([^.\[\]`]+)|\[(\d+)\]")
 _MISSING: Final = re.compile(r"Object missing required field `([^`]*)`")
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `([^`]*)`")

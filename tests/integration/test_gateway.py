@@ -351,7 +351,7 @@ def test_every_answer_is_as_documented(stage: Stage) -> None:
     assert {status for _, status in seen} >= {200, 400, 401, 404}
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_a_broker_that_is_away_is_a_503_and_then_the_same_message(clickhouse: str, tmp_path: Path) -> None:
     """Killed in the middle: no 202 without it, the id to retry under, and in the end everything is there once."""
     site = broker.site_under(tmp_path / "broker", any_port(), any_port())

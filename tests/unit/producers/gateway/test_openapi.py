@@ -1,14 +1,18 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from producers.gateway.app import ACTS
-from producers.gateway.models import MAX_BATCH
+from producers.gateway.models import MAX_BATCH, MessageBody
 from producers.gateway.openapi import document
 from producers.gateway.operations import OPERATIONS
 from producers.gateway.page import POLICY, page
 from producers.gateway.problems import TITLES
+from tests import openapi_probe
 
 DOCUMENT: dict[str, Any] = json.loads(json.dumps(document()))
 
@@ -58,3 +62,32 @@ def test_the_page_takes_nothing_from_elsewhere() -> None:
     assert b"https://" not in page()
     assert "default-src 'none'" in POLICY
     assert POLICY.count("sha256-") == 2
+
+
+GOOD = {"message_id": "7", "status": "accepted", "links": {"self": "/"}}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {**GOOD, "status": "delivered"},
+        {**GOOD, "links": {}},
+        {**GOOD, "message_id": 7},
+        {**GOOD, "secret": "x"},
+        {"message_id": "7"},
+        [],
+        None,
+    ],
+)
+def test_the_judge_of_answers_sees_what_is_not_as_documented(answer: Any) -> None:
+    """The integration test that drives the running gateway stands on it."""
+    shape = {"$ref": "#/components/schemas/Accepted"}
+    assert openapi_probe.faults(GOOD, shape, DOCUMENT) == []
+    assert openapi_probe.faults(answer, shape, DOCUMENT) != []
+
+
+@given(st.data())
+def test_good_bodies_made_from_the_document_are_read(data: st.DataObject) -> None:
+    """What the document allows, the models take: a generated client is never refused for its shape."""
+    made = data.draw(openapi_probe.values({"$ref": "#/components/schemas/MessageBody"}, DOCUMENT))
+    assert msgspec.convert(made, MessageBody).type == made["type"]

@@ -18,6 +18,7 @@ DECODE = msgspec.json.Decoder(MessageBody).decode
         (b'{"type":"x","recipient":{"id_type":"a","id_value":"b","a/b~":1}}', "param_invalid", "/recipient/a~1b~0"),
         (b'{"type":"x","content":[{"kind":"text"},{"kind":"video"}]}', "param_invalid", "/content/1/kind"),
         (b'{"type":"x","personalisation":{"a":1}}', "param_invalid", "/personalisation"),
+        (b'{"type":"x","personalisation":{"":"1"}}', "param_invalid", "/personalisation"),
         (b'{"type":"x","send_at":"2026-01-01T00:00:00"}', "param_invalid", "/send_at"),
         (b'{"type":"x","channels":[""]}', "param_invalid", "/channels/0"),
         (b"[]", "param_invalid", ""),
