@@ -1,8 +1,8 @@
 """Bench case `delay.rebuild_s`: how long until settle works again after its disk was deleted, a million messages ahead?
 
-All of them were accepted more than three days ago, so they come from `delays` alone (as settle writes them: one channel,
-a sealed part of 600 bytes); the log is empty. Measured from starting one process, which owns all partitions, to the
-moment when every partition is caught up. As a program:
+All of them were accepted more than three days ago, so they come from `delays` alone (828 bytes each, as settle writes
+them: one channel, a sealed part of 600 bytes); the log is empty. Measured from starting one process, which owns all
+partitions, to the moment when every partition is caught up. As a program:
 `python -m tests.bench.case_rebuild BOOTSTRAP [MESSAGES]` prints seconds, messages a second, and the memory in MB.
 """
 
