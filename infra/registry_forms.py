@@ -82,7 +82,7 @@ class KeyForm(Form):
 
     id: Name
     algorithm: Literal["HS256", "RS256", "ES256", "EdDSA"] = "HS256"
-    kind: Literal["live"] = "live"
+    kind: Literal["live", "test", "team"] = "live"
     status: Status = "enabled"
     secret: Text | None = None
     secret_env: Text | None = None
@@ -119,20 +119,34 @@ class GrantsForm(Form):
 
 
 class AppForm(Form):
-    """A sending system."""
+    """A sending system; `team` are the ids of the recipients that its keys of kind team reach."""
 
     id: Name
     name: Text
     status: Status = "enabled"
     keys: Annotated[list[KeyForm], Field(min_length=1)]
     grants: GrantsForm
+    team: Annotated[list[Text], Field(max_length=200)] = []
+
+    @model_validator(mode="after")
+    def _has_a_team_for_its_team_keys(self) -> "AppForm":
+        if not self.team and any(key.kind == records.TEAM for key in self.keys):
+            raise wrong("有 kind: team 的密钥，须在 team 中列出它可以发给的收件人（recipients 的 id）")
+        return self
 
     def record(self) -> records.AppConfig:
         """The record, its keys in clear: they are sealed when it is written."""
         keys = [records.AppKey(key.id, key.algorithm, key.kind, key.status, key.material()) for key in self.keys]
         grants = self.grants
         return records.AppConfig(
-            self.id, self.name, self.status, keys, list(grants.types), list(grants.channels), grants.contact
+            app_id=self.id,
+            name=self.name,
+            status=self.status,
+            keys=keys,
+            types=list(grants.types),
+            channels=list(grants.channels),
+            contact=grants.contact,
+            team=list(self.team),
         )
 
 

@@ -29,7 +29,8 @@ def _empty() -> Mapping[str, T]:
 class Snapshot(Struct, frozen=True):
     """All configuration at one version; `at` is when it was applied, UTC milliseconds. Never changes.
 
-    `recipients_end`: the recipients that were applied with it end before that offset of their topic.
+    `recipients_end`: the recipients that were applied with it end before that offset of their topic. `simulated` are
+    the channels none of whose providers is a real one, remembered when their addresses are filled in.
     """
 
     version: int = 0
@@ -39,6 +40,7 @@ class Snapshot(Struct, frozen=True):
     apps: Mapping[str, AppConfig] = field(default_factory=_empty)
     types: Mapping[str, MessageType] = field(default_factory=_empty)
     channels: Mapping[str, ChannelConfig] = field(default_factory=_empty)
+    simulated: frozenset[str] = frozenset()
 
 
 EMPTY: Final = Snapshot()
@@ -107,4 +109,10 @@ def resolved_url(base_url: str, simulators_url: str) -> str:
 def resolve_simulators(snapshot: Snapshot, simulators_url: str) -> Snapshot:
     """The same snapshot, each channel resolved."""
     channels = {name: resolved(config, simulators_url) for name, config in snapshot.channels.items()}
-    return structs.replace(snapshot, channels=MappingProxyType(channels))
+    simulated = frozenset(name for name, config in snapshot.channels.items() if is_simulated(config))
+    return structs.replace(snapshot, channels=MappingProxyType(channels), simulated=simulated)
+
+
+def is_simulated(config: ChannelConfig) -> bool:
+    """Whether none of the channel's providers is a real one, as the registry's files say (before `resolved`)."""
+    return all(account.base_url.startswith(SIMULATORS) for account in accounts_of(config))

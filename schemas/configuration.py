@@ -13,6 +13,11 @@ from schemas.codec import Codec, codec
 
 ENABLED: Final = "enabled"
 DISABLED: Final = "disabled"
+LIVE: Final = "live"
+TEST: Final = "test"
+"""A key whose messages never leave the simulated providers."""
+TEAM: Final = "team"
+"""A key whose messages reach the application's own people only."""
 
 
 class AppKey(Struct, frozen=True, gc=False):
@@ -20,13 +25,16 @@ class AppKey(Struct, frozen=True, gc=False):
 
     key_id: str = ""
     algorithm: str = "HS256"
-    kind: str = "live"
+    kind: str = LIVE
     status: str = ENABLED
     sealed: bytes = b""
 
 
 class AppConfig(Struct, frozen=True):
-    """A sending system. `types` and `channels` are what it may use ("*": all); `contact`: may give addresses itself."""
+    """A sending system. `types` and `channels` are what it may use ("*": all); `contact`: may give addresses itself.
+
+    `team` are the ids (`Recipient.person_id`) of those whom its keys of kind team reach.
+    """
 
     app_id: str = ""
     name: str = ""
@@ -35,6 +43,7 @@ class AppConfig(Struct, frozen=True):
     types: list[str] = field(default_factory=list)
     channels: list[str] = field(default_factory=list)
     contact: bool = False
+    team: list[str] = field(default_factory=list)
 
 
 class Parameter(Struct, frozen=True, gc=False):

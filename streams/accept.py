@@ -17,7 +17,7 @@ from infra.snapshot import Snapshot
 from infra.tokens import Verifier
 from schemas import ids
 from schemas.codec import CONTENT, MESSAGE
-from schemas.configuration import Address, TypeChannel
+from schemas.configuration import LIVE, Address, TypeChannel
 from schemas.errors import Permanent, Reason
 from schemas.records import NO_KEY, Event, Message, Plan, PlanChannel
 from schemas.statuses import Lane, Stage, Status
@@ -25,6 +25,7 @@ from streams.authenticate import authenticate, authorise
 from streams.prioritise import lane_of, lifetime
 from streams.render import Renderer, values_of
 from streams.resolve import Directory, Resolved, resolve
+from streams.restrict import restrict
 from streams.route import Routed, route, start
 
 MAX_REFERENCE_CHARS: Final = 256
@@ -97,22 +98,29 @@ class Desk:
         message_id = NO_KEY
         try:
             message_id = message_id_of(message, record)
-            authenticate(message, record.headers, self._verifier, record.timestamp)
-            return self._accepted(message, message_id, record.timestamp, now_ms)
+            claims = authenticate(message, record.headers, self._verifier, record.timestamp)
+            return self._accepted(message, message_id, (record.timestamp, now_ms), claims.key_kind)
         except Permanent as refusal:
             if message_id == NO_KEY:
                 message_id = ids.from_position(record.topic, record.partition, record.offset)
             event = self._event(message, message_id, record.timestamp, now_ms)
             return self._rejected(event, message, refusal, lane)
 
-    def plan(self, message: Message, message_id: bytes, accepted_at: int) -> tuple[Plan, Resolved]:
+    def plan(
+        self, message: Message, message_id: bytes, accepted_at: int, key_kind: str = LIVE
+    ) -> tuple[Plan, Resolved]:
         """The whole decision about a message whose sender is known; raises Permanent with the reason of a refusal."""
         app, kind = authorise(message, self.snapshot)
         _check_reference(message)
         send_at, expires_at = lifetime(message, kind, accepted_at)
         values = values_of(message, kind)
         resolved = resolve(message, self._directory, self._rings.pseudonym)
-        routed = route(message, (app, kind), self.snapshot.channels, resolved.addresses)
+        routed = restrict(
+            key_kind,
+            route(message, (app, kind), self.snapshot.channels, resolved.addresses),
+            (message, app, resolved),
+            self.snapshot,
+        )
         at = (message_id, kind.type)
         plan = Plan(
             reference=message.reference,
@@ -158,8 +166,10 @@ class Desk:
             sealed=rings.parts.seal(CONTENT.encode(content), crypto.part_place(message_id, entry.channel)),
         )
 
-    def _accepted(self, message: Message, message_id: bytes, accepted_at: int, now_ms: int) -> Event:
-        plan, resolved = self.plan(message, message_id, accepted_at)
+    def _accepted(self, message: Message, message_id: bytes, times: tuple[int, int], key_kind: str) -> Event:
+        """The event of an acceptance; `times`: when it was appended, and now."""
+        accepted_at, now_ms = times
+        plan, resolved = self.plan(message, message_id, accepted_at, key_kind)
         first = start(plan.channels, plan.threshold)
         return Event(
             message_id=message_id,

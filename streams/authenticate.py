@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from infra.snapshot import Snapshot
-from infra.tokens import Verifier
+from infra.tokens import Claims, Verifier
 from schemas.configuration import ENABLED, AppConfig, MessageType
 from schemas.errors import Permanent, Reason
 from schemas.records import Message
@@ -30,9 +30,11 @@ def bearer(headers: Iterable[tuple[str, bytes | None]]) -> str:
     return found[0][len(_SCHEME) :].strip().decode("utf-8", "surrogateescape")
 
 
-def authenticate(message: Message, headers: Iterable[tuple[str, bytes | None]], verifier: Verifier, at_ms: int) -> None:
-    """Return when the token speaks for the message's app_id at `at_ms`; raises Permanent(token_* | app_*)."""
-    verifier.verify(bearer(headers), message.app_id, at_ms)
+def authenticate(
+    message: Message, headers: Iterable[tuple[str, bytes | None]], verifier: Verifier, at_ms: int
+) -> Claims:
+    """What the token says that speaks for the message's app_id at `at_ms`; raises Permanent(token_* | app_*)."""
+    return verifier.verify(bearer(headers), message.app_id, at_ms)
 
 
 def authorise(message: Message, snapshot: Snapshot) -> tuple[AppConfig, MessageType]:

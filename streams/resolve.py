@@ -30,10 +30,11 @@ class Directory(Protocol):
 
 
 class Resolved(Struct, frozen=True):
-    """The recipient's pseudonym, and the address per channel."""
+    """The recipient's pseudonym, the address per channel, and the directory's id of the person ("": not in it)."""
 
     recipient_key: bytes
     addresses: dict[str, Address]
+    person_id: str = ""
 
 
 def resolve(message: Message, directory: Directory, pseudonyms: crypto.Ring) -> Resolved:
@@ -46,7 +47,8 @@ def resolve(message: Message, directory: Directory, pseudonyms: crypto.Ring) -> 
         raise Permanent(Reason.RECIPIENT_UNKNOWN, "nobody in the directory has this identifier")
     addresses = {address.channel: address for address in person.addresses} if person is not None else {}
     addresses.update(_given(message))
-    return Resolved(crypto.recipient_key(pseudonyms, asked.id_type, asked.id_value), addresses)
+    known_as = person.person_id if person is not None else ""
+    return Resolved(crypto.recipient_key(pseudonyms, asked.id_type, asked.id_value), addresses, known_as)
 
 
 def _by_contact_alone(message: Message, pseudonyms: crypto.Ring) -> Resolved:

@@ -42,7 +42,7 @@ def test_a_text_that_yaml_read_as_something_else_is_refused(value: Any) -> None:
         {**KEY, "secret_env": "X"},
         {**KEY, "algorithm": "RS256"},
         {**KEY, "algorithm": "HS512"},
-        {**KEY, "kind": "test"},
+        {**KEY, "kind": "demo"},
         {"id": "k", "algorithm": "ES256", "public_key": "no key"},
     ],
 )
@@ -50,6 +50,21 @@ def test_a_key_is_usable_or_refused(key: dict[str, Any]) -> None:
     """Exactly one source, fitting the algorithm, strong enough."""
     with pytest.raises(ValidationError):
         AppForm.model_validate({"id": "his", "name": "x", "keys": [key], "grants": {}})
+
+
+@pytest.mark.parametrize("kind", ["live", "test"])
+def test_a_key_has_a_kind(kind: str) -> None:
+    """Live unless the file says otherwise."""
+    form = AppForm.model_validate({"id": "his", "name": "x", "keys": [{**KEY, "kind": kind}], "grants": {}})
+    assert form.record().keys[0].kind == kind
+
+
+def test_a_team_key_needs_a_team() -> None:
+    """Without one it could reach nobody."""
+    given = {"id": "his", "name": "x", "keys": [{**KEY, "kind": "team"}], "grants": {}}
+    with pytest.raises(ValidationError, match="team"):
+        AppForm.model_validate(given)
+    assert AppForm.model_validate({**given, "team": ["P0001"]}).record().team == ["P0001"]
 
 
 def test_an_application_needs_a_key() -> None:
