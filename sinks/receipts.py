@@ -18,7 +18,7 @@ from infra import crypto
 from infra.clock import Clock
 from infra.crypto import Ring
 from infra.kafka import LogRecord
-from infra.receipts.notice import KIND, Notice, completed, request_of
+from infra.receipts.notice import Notice, request_of
 from infra.receipts.notice import Source as Sender
 from infra.snapshot import accounts_of
 from schemas.codec import CONTENT, DELIVERY, EVENT, REQUEST
@@ -33,20 +33,17 @@ from sinks.limits import TokenBucket
 from sinks.outlet import Source
 from sinks.pending import Pending, Sent
 from sinks.shift import Sends
+from sinks.unmatched import LOST, Unmatched
 
 AT_ONCE: Final = 2_000
 PULL_EVERY_S: Final = 1.0
 MOST_PAGES: Final = 20
 """Pages pulled in one go, before anything else gets its turn."""
-PATIENCE_MS: Final = 600_000
-"""A receipt that names only the provider's id waits so long for the answer that the id came with."""
 UNNAMED: Final = frozenset({"tencent"})
 """Providers whose pushed receipts name only their own id."""
-MOST_WAITING: Final = 50_000
 TOLD: Final = 100_000
 
 FOUND: Final = Counter("medpost_receipts_total", "Receipts passed on", ["channel", "provider", "status"])
-LOST: Final = Counter("medpost_receipts_unmatched_total", "Receipts about nobody's message", ["provider"])
 FAILED: Final = Counter("medpost_receipt_questions_failed_total", "Questions that were not answered", ["provider"])
 WAITING: Final = Gauge("medpost_receipts_waiting", "Sent messages that are asked about")
 
@@ -93,7 +90,7 @@ class Receipts:
         self._channels: Mapping[str, ChannelConfig] | None = None
         self._asked: dict[tuple[str, str], Asked] = {}
         self._outgoing: list[Request] = []
-        self._unmatched: OrderedDict[bytes, Request] = OrderedDict()
+        self._unmatched = Unmatched()
         self._told: OrderedDict[bytes, None] = OrderedDict()
         self._pull_at_s = 0.0
 
@@ -117,7 +114,8 @@ class Receipts:
         if self._clock.monotonic_s() >= self._pull_at_s:
             self._pull_at_s = self._clock.monotonic_s() + PULL_EVERY_S
             await asyncio.gather(*(self._pull(one) for one in self._asked.values() if isinstance(one.channel, Drains)))
-        self._match(now_ms)
+        for request in self._unmatched.match(self._pending.whose, now_ms):
+            self._tell(request)
         await self._publish()
         WAITING.set(len(self._pending))
 
@@ -162,16 +160,9 @@ class Receipts:
             elif kind == "delivery":
                 self._pending.learn_delivery(DELIVERY.decode(record.value), record.timestamp)
             else:
-                self._learn_request(REQUEST.decode(record.value))
+                self._unmatched.learn(REQUEST.decode(record.value))
         except Permanent:
             return  # settle and the sinks make dead letters of such
-
-    def _learn_request(self, request: Request) -> None:
-        """A pushed receipt that names only the provider's id is ours to complete."""
-        if request.kind == KIND and request.message_id == NO_KEY and request.provider_message_id:
-            self._unmatched[request.request_id] = request
-            if len(self._unmatched) > MOST_WAITING:
-                LOST.labels(self._unmatched.popitem(last=False)[1].provider).inc()
 
     # -- asking
 
@@ -242,22 +233,11 @@ class Receipts:
             if request is None:
                 LOST.labels(source.provider).inc()
             elif request.message_id == NO_KEY:
-                self._learn_request(request)
+                self._unmatched.learn(request)
             else:
                 self._tell(request)
 
     # -- telling
-
-    def _match(self, now_ms: int) -> None:
-        """Complete what names only the provider's id, as far as the answer with that id has been read."""
-        for request_id, request in list(self._unmatched.items()):
-            whose = self._pending.whose(request.provider, request.provider_message_id)
-            if whose is not None:
-                del self._unmatched[request_id]
-                self._tell(completed(request, *whose))
-            elif request.at < now_ms - PATIENCE_MS:
-                del self._unmatched[request_id]
-                LOST.labels(request.provider).inc()
 
     def _tell(self, request: Request) -> None:
         """Pass it on, once."""

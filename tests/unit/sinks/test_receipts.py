@@ -23,7 +23,8 @@ from schemas.statuses import Stage, Status
 from sinks import catalogue
 from sinks.channel import Accepted, Answer, Caller, Mail, Stamp, UnknownOutcome
 from sinks.channel import Request as HttpRequest
-from sinks.receipts import PATIENCE_MS, Desk, Receipts
+from sinks.receipts import Desk, Receipts
+from sinks.unmatched import PATIENCE_MS
 from tests.channel_samples import channel_of, delivery, sample_of
 
 NOW = 1_760_000_000_000
