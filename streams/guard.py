@@ -115,10 +115,9 @@ def _expired(state: MessageState) -> Verdict:
 
 
 def _withdrawn(state: MessageState) -> Verdict | None:
-    """Cancelled, when surely nobody got it; an unknown outcome stays one."""
-    if not state.withdrawn or any(channel.reason == Reason.UNKNOWN_OUTCOME for channel in state.channels):
-        return None
-    return Verdict(Status.CANCELLED, state.withdrawn)
+    """Cancelled, when surely nobody got it: a lost answer stays what it is, whatever came after it."""
+    is_unsure = any(one.possible_duplicate or one.reason == Reason.UNKNOWN_OUTCOME for one in state.channels)
+    return Verdict(Status.CANCELLED, state.withdrawn) if state.withdrawn and not is_unsure else None
 
 
 def _failure(state: MessageState) -> Verdict:

@@ -92,6 +92,15 @@ def test_what_may_have_been_sent_is_not_called_cancelled(on_unknown: str) -> Non
     assert judge(state, T0) == Verdict(Status.FAILED, Reason.UNKNOWN_OUTCOME, "x")
 
 
+def test_a_refusal_after_a_lost_answer_is_not_called_cancelled() -> None:
+    """The first call may have reached somebody."""
+    first = (issued(), answer(ID, Stage.SENDING, "x"), answer(ID, Stage.UNKNOWN, "x"))
+    second = (issued("x", 2), answer(ID, Stage.SENDING, "x", 2))
+    refused = answer(ID, Stage.OUTCOME, "x", 2, status="failed", reason="billing")
+    state = told(*first, *second, asked(CANCEL), refused, on_unknown="again")
+    assert judge(state, T0) == Verdict(Status.FAILED, "billing", "x")
+
+
 def test_a_message_that_has_failed_by_itself_stays_failed() -> None:
     """There is nothing left that could be kept from happening."""
     refused = answer(ID, Stage.OUTCOME, "x", status="failed", reason="billing")
