@@ -13,10 +13,12 @@ from infra.kafka import LogReader, TopicSpec, provision
 from infra.local import broker, processes
 from infra.local.ports import any_port
 from producers.acknowledgement import NotAcknowledgedError
+from producers.async_publisher import AsyncMedpostClient
 from producers.publisher import ClientOptions, MedpostClient, Sent
 from producers.requests import MessageRequest
 from schemas import topics
 from schemas.codec import MESSAGE
+from schemas.errors import Permanent
 from schemas.partitioner import partition_of
 from schemas.records import Message
 from schemas.statuses import LANES
@@ -121,3 +123,17 @@ def test_a_small_queue_pushes_back_and_loses_nothing(kafka: str) -> None:
         ended = list(client.send_many(map(report, range(500))))
     assert sum(sent.error is None for sent in ended) == 500
     assert len(messages_in(kafka, f"{namespace}.messages.normal")) == 500
+
+
+async def test_the_client_for_a_loop_keeps_the_same_promises(kafka: str) -> None:
+    """A queue of ten, three hundred messages, one of them faulty: each acknowledged and there once, or told."""
+    namespace = provisioned(kafka)
+    options = ClientOptions(namespace=namespace, queued_records=10, lanes={"lab_report": "urgent"})
+    many = [*map(report, range(150)), MessageRequest(type=""), *map(report, range(150, 300))]
+    async with AsyncMedpostClient(kafka, "lis", "lis-1", SECRET, options) as client:
+        ended = [sent async for sent in client.send_many(many, in_flight=50)]
+        wanted = [client.id_of(report(number)) for number in range(300)]
+    assert [sent.message_id for sent in ended if sent.error is None] == wanted
+    assert [type(sent.error) for sent in ended].count(Permanent) == 1
+    found = messages_in(kafka, f"{namespace}.messages.urgent")
+    assert sorted(message.message_id for message in found) == sorted(wanted)
