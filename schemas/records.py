@@ -267,6 +267,43 @@ class AccountUse(Struct, frozen=True, gc=False):
     until: int = 0
 
 
+class BacklogApp(Struct, frozen=True, gc=False):
+    """An application's open messages in one partition: accepted and not final, those for later among them."""
+
+    app_id: str = ""
+    messages: int = 0
+
+
+class BacklogLine(Struct, frozen=True, gc=False):
+    """What waits of one application for one channel, in one partition.
+
+    `oldest_at` is since when the first in line is due (0: nobody waits), `issued_per_s` over the last 10 s. `reason`
+    says why it is closed (empty: it is open), `closed_until` when it is tried again (0: nobody can say); `held`: all
+    that waits is held by hand.
+    """
+
+    channel: str = ""
+    app_id: str = ""
+    waiting: int = 0
+    in_flight: int = 0
+    oldest_at: int = 0
+    issued_per_s: float = 0.0
+    closed_until: int = 0
+    reason: str = ""
+    held: bool = False
+
+
+class Backlog(Struct, frozen=True):
+    """What is open and what waits in one partition of settle, told about once a second."""
+
+    lane: str = ""
+    partition: int = 0
+    worker: str = ""
+    at: int = 0
+    open: list[BacklogApp] = field(default_factory=list)
+    lines: list[BacklogLine] = field(default_factory=list)
+
+
 class DeadMark(Struct, frozen=True, gc=False):
     """What somebody decided about the dead letter of `origin` (its key): `action` is redriven or dropped."""
 

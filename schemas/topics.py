@@ -100,7 +100,9 @@ HOLDS: Final = Topic("config.holds", "scope and name", "Hold", partitions=1, ret
 ACCOUNTS: Final = Topic(
     "stats.accounts", "account, lane and process", "AccountUse", partitions=1, retention_ms=0, segment_ms=600_000
 )
-BACKLOG: Final = Topic("stats.backlog", "partition and lane", "", partitions=1, retention_ms=0)
+BACKLOG: Final = Topic(
+    "stats.backlog", "lane and partition", "Backlog", partitions=1, retention_ms=0, segment_ms=600_000
+)
 
 CO_PARTITIONED: Final = ("events", "deliveries", "delays")
 """Families whose partition count is one number, in all lanes: one message, one partition number everywhere."""
