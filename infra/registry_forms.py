@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from infra.tokens import ALGORITHMS, usable_key
+from infra.token_keys import SHARED, usable_key
 from schemas import configuration as records
 from schemas.errors import Permanent
 
@@ -99,7 +99,7 @@ class KeyForm(Form):
     def material(self) -> bytes:
         """The secret or public key, in clear."""
         given = [name for name in ("secret", "secret_env", "public_key") if getattr(self, name)]
-        allowed = ("secret", "secret_env") if self.algorithm == ALGORITHMS[0] else ("public_key",)
+        allowed = ("secret", "secret_env") if self.algorithm == SHARED else ("public_key",)
         if len(given) != 1 or given[0] not in allowed:
             raise wrong(f"密钥 {self.id}：{self.algorithm} 须且只须给出 {' 或 '.join(allowed)}")
         value: str = getattr(self, given[0])

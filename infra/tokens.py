@@ -1,7 +1,7 @@
 """Tokens of applications: minting them, and verifying them harder than a library does by default.
 
-The only door to jwt. Called by intake and the gateway (verify), the SDK and `medpost token` (mint). It judges who
-signed and when, never what the application may do: grants are intake's. It never logs a token or a key.
+Called by intake and the gateway (verify), the SDK and `medpost token` (mint). It judges who signed and when, never
+what the application may do: grants are intake's. It never logs a token or a key; keys are `infra.token_keys`.
 
 Refused beside bad signatures: another algorithm than the key's, keys not meant for verifying, parts that do not
 re-encode to themselves, members given twice, lifetimes over an hour. Sources: RFC 7519, RFC 8725 (best practices).
@@ -16,20 +16,18 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import jwt
-from jwt.algorithms import Algorithm, get_default_algorithms
+from jwt.algorithms import Algorithm
 from msgspec import Struct
 
+from infra.token_keys import ALGORITHMS, usable_key
 from schemas.configuration import ENABLED, AppConfig, AppKey
 from schemas.errors import Permanent, Reason
 
 AUDIENCE: Final = "medpost"
-ALGORITHMS: Final = ("HS256", "RS256", "ES256", "EdDSA")
 MAX_LIFETIME_S: Final = 3_600
 TOLERANCE_S: Final = 30
 """How far a sender's clock may be off."""
 MAX_TOKEN_CHARS: Final = 8_192
-MIN_SECRET_BYTES: Final = 32
-"""RFC 7518, section 3.2: an HS256 key is at least as long as the hash."""
 CACHED_TOKENS: Final = 4_096
 """Verified tokens remembered by hash: a token is used for minutes, by a handful of applications."""
 
@@ -86,30 +84,6 @@ def unverified(token: str, at_ms: int) -> Claims:
     claims = _claims(payload, AppKey(header.get("kid", ""), header["alg"]), app_id)
     _check_times(claims, at_ms)
     return claims
-
-
-def usable_key(algorithm: str, material: bytes) -> tuple[Algorithm, Any]:
-    """The algorithm and its prepared verifying key; raises Permanent(config_missing) saying why it cannot be used."""
-    if algorithm not in ALGORITHMS:
-        raise Permanent(Reason.CONFIG_MISSING, f"algorithm {algorithm}: one of {', '.join(ALGORITHMS)}")
-    if algorithm == "HS256" and len(material) < MIN_SECRET_BYTES:
-        raise Permanent(Reason.CONFIG_MISSING, f"an HS256 secret has at least {MIN_SECRET_BYTES} bytes")
-    made = get_default_algorithms()[algorithm]
-    try:
-        if material.lstrip().startswith(b"{") and algorithm != "HS256":
-            return made, made.from_jwk(_verifying_jwk(material))
-        return made, made.prepare_key(material)
-    except (jwt.PyJWTError, ValueError, TypeError) as problem:
-        raise Permanent(Reason.CONFIG_MISSING, f"not a key for {algorithm}") from problem
-
-
-def _verifying_jwk(material: bytes) -> dict[str, Any]:
-    key: dict[str, Any] = json.loads(material)
-    if key.get("use", "sig") != "sig" or "verify" not in key.get("key_ops", ["verify"]):
-        raise ValueError("the key's use or key_ops forbid verifying")
-    if "d" in key:
-        raise ValueError("a private key")
-    return key
 
 
 class Verifier:

@@ -7,11 +7,13 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec
 
-from infra.tokens import CACHED_TOKENS, TOLERANCE_S, Verifier, mint, usable_key
+from infra.tokens import CACHED_TOKENS, TOLERANCE_S, Verifier, issuer, mint, unverified
+from producers.tokens import Signer
 from schemas.configuration import DISABLED, AppConfig, AppKey
 from schemas.errors import Permanent, Reason
+from tests.key_pairs import PAIRS, Pair
 
 NOW_S = 1_800_000_000
 AT_MS = NOW_S * 1000
@@ -189,37 +191,6 @@ def test_a_public_key_is_never_used_as_a_secret() -> None:
     assert by.verify(mint("his", "his-1", "ES256", pem, NOW_S), "his", AT_MS)
 
 
-def _ed25519_jwk(**members: Any) -> bytes:
-    public = ed25519.Ed25519PrivateKey.generate().public_key()
-    return json.dumps({**json.loads(jwt.algorithms.OKPAlgorithm.to_jwk(public)), **members}).encode()
-
-
-@pytest.mark.parametrize("members", [{}, {"use": "sig"}, {"key_ops": ["verify"]}])
-def test_a_verifying_jwk_is_usable(members: dict[str, Any]) -> None:
-    """A registered key may be a JWK."""
-    assert usable_key("EdDSA", _ed25519_jwk(**members))
-
-
-@pytest.mark.parametrize(
-    ("algorithm", "material"),
-    [
-        ("HS512", SECRET),
-        ("none", b""),
-        ("HS256", b"short"),
-        ("ES256", b"no key"),
-        ("EdDSA", _ed25519_jwk(use="enc")),
-        ("EdDSA", _ed25519_jwk(key_ops=["encrypt"])),
-        ("EdDSA", _ed25519_jwk(d="AAAA")),
-        ("EdDSA", b"{broken"),
-    ],
-)
-def test_a_key_that_must_not_verify_is_refused(algorithm: str, material: bytes) -> None:
-    """Weak secrets, foreign algorithms, keys for other uses, private keys."""
-    with pytest.raises(Permanent) as refused:
-        usable_key(algorithm, material)
-    assert refused.value.reason is Reason.CONFIG_MISSING
-
-
 def test_a_verified_token_is_remembered_but_its_times_are_judged_each_time() -> None:
     """The signature is checked once, the clock at every record."""
     opened: list[str] = []
@@ -250,3 +221,125 @@ def test_the_memory_of_tokens_is_bounded() -> None:
         by.verify(signed({"jti": number}), "his", AT_MS)
     assert len(by._cache) == 3
     assert CACHED_TOKENS > 1_000
+
+
+each_pair = pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.algorithm)
+
+
+@each_pair
+@pytest.mark.parametrize("form", ["pem", "jwk"])
+def test_a_token_of_a_registered_public_key_is_verified(pair: Pair, form: str) -> None:
+    """RS256, ES256 and EdDSA, registered as PEM or as JWK."""
+    by = verifier(app(AppKey("his-1", pair.algorithm, sealed=getattr(pair, form))))
+    token = mint("his", "his-1", pair.algorithm, pair.private, NOW_S)
+    assert by.verify(token, "his", AT_MS).key_id == "his-1"
+
+
+@each_pair
+def test_another_pair_of_the_same_kind_is_refused(pair: Pair) -> None:
+    """The signature counts, not the algorithm."""
+    by = verifier(app(AppKey("his-1", pair.algorithm, sealed=pair.pem)))
+    token = mint("his", "his-1", pair.algorithm, pair.other_private, NOW_S)
+    assert refusal(token, by=by) == (Reason.TOKEN_SIGNATURE, "the signature is not of this application's key")
+
+
+@each_pair
+@pytest.mark.parametrize("alg", ["HS256", "RS256", "ES256", "EdDSA", "RS512", "none"])
+def test_alg_must_be_that_of_the_key(pair: Pair, alg: str) -> None:
+    """Whatever the header says, it never chooses how a key is used; a public key is never a secret."""
+    if alg == pair.algorithm:
+        return
+    by = verifier(app(AppKey("his-1", pair.algorithm, sealed=pair.pem)))
+    forged = raw(f'{{"alg":"{alg}","kid":"his-1"}}', PAYLOAD, pair.pem)
+    assert refusal(forged, by=by) == (Reason.TOKEN_SIGNATURE, "alg is not the algorithm registered for the key")
+
+
+@each_pair
+def test_a_changed_payload_is_refused(pair: Pair) -> None:
+    """One claim more under the old signature."""
+    by = verifier(app(AppKey("his-1", pair.algorithm, sealed=pair.pem)))
+    header, payload, signature = mint("his", "his-1", pair.algorithm, pair.private, NOW_S).split(".")
+    told = json.loads(base64.urlsafe_b64decode(payload + "=="))
+    changed = base64.urlsafe_b64encode(json.dumps({**told, "exp": told["exp"] + 60}).encode()).rstrip(b"=").decode()
+    assert refusal(f"{header}.{changed}.{signature}", by=by)[0] is Reason.TOKEN_SIGNATURE
+
+
+def test_live_keys_of_every_algorithm_stand_side_by_side() -> None:
+    """With and without `kid`: each token finds its key."""
+    keys = [
+        AppKey("his-1", sealed=SECRET),
+        *(AppKey(f"his-{one.algorithm}", one.algorithm, sealed=one.pem) for one in PAIRS),
+    ]
+    by = verifier(app(*keys))
+    assert by.verify(signed(), "his", AT_MS).key_id == "his-1"
+    for pair in PAIRS:
+        named = mint("his", f"his-{pair.algorithm}", pair.algorithm, pair.private, NOW_S)
+        claims = {"iss": "his", "aud": "medpost", "iat": NOW_S, "exp": NOW_S + 60}
+        unnamed = jwt.encode(claims, pair.private, algorithm=pair.algorithm)
+        assert {by.verify(token, "his", AT_MS).key_id for token in (named, unnamed)} == {f"his-{pair.algorithm}"}
+
+
+@pytest.mark.parametrize("after", [Pair("HS256", OTHER, OTHER, OTHER, OTHER), *PAIRS], ids=lambda pair: pair.algorithm)
+def test_a_key_is_rotated_without_a_gap(after: Pair) -> None:
+    """Both keys live, then the sender changes over, then the old one is disabled: nothing is refused in between."""
+    old, new = AppKey("his-1", sealed=SECRET), AppKey("his-2", after.algorithm, sealed=after.pem)
+    gone = AppKey("his-1", status=DISABLED, sealed=SECRET)
+    registries = {0: verifier(app(old)), 60: verifier(app(old, new)), 500: verifier(app(gone, new))}
+    senders = {
+        0: Signer("his", "his-1", "HS256", SECRET, 30),
+        120: Signer("his", "his-2", after.algorithm, after.private, 30),
+    }
+    used = []
+    for second in range(0, 900, 5):
+        sender = senders[max(start for start in senders if start <= second)]
+        token = sender.bearer(NOW_S + second).decode().removeprefix("Bearer ")
+        by = registries[max(start for start in registries if start <= second)]
+        used.append(by.verify(token, "his", (NOW_S + second) * 1000).key_id)
+    assert (used[0], used[-1], len(set(used))) == ("his-1", "his-2", 2)
+    assert refusal(signed(), by=registries[500]) == (Reason.TOKEN_SIGNATURE, "the key is no longer in use")
+
+
+def test_an_unverified_look_judges_everything_but_the_signature() -> None:
+    """To tell a sender what is wrong, without the key."""
+    claims = unverified(signed(key=OTHER), AT_MS)
+    assert (claims.app_id, claims.key_id, claims.expires_at_s) == ("his", "his-1", NOW_S + 300)
+    for token, reason in [
+        ("a.b", Reason.TOKEN_MALFORMED),
+        (raw(HEADER, PAYLOAD.replace('"his"', "7")), Reason.TOKEN_SIGNATURE),
+        (raw('{"alg":"none"}', PAYLOAD), Reason.TOKEN_SIGNATURE),
+        (signed({"aud": "other"}), Reason.TOKEN_AUDIENCE),
+        (signed({"exp": NOW_S + 3_601}), Reason.TOKEN_MALFORMED),
+        (signed({"iat": NOW_S - 3_000, "exp": NOW_S - 40}), Reason.TOKEN_EXPIRED),
+        (signed({"nbf": NOW_S + 40}), Reason.TOKEN_NOT_YET_VALID),
+    ]:
+        with pytest.raises(Permanent) as refused:
+            unverified(token, AT_MS)
+        assert refused.value.reason is reason
+
+
+def test_the_issuer_is_read_without_believing_it() -> None:
+    """Only to know whose keys to ask."""
+    assert issuer(signed(key=OTHER)) == "his"
+
+
+@pytest.mark.parametrize("part", [0, 1, 2])
+@pytest.mark.parametrize("spoil", ["=", "==", " ", "\n", "+", "."])
+def test_every_part_must_re_encode_to_itself(part: int, spoil: str) -> None:
+    """Padding, spaces, the other alphabet, a part more: refused in each of the three."""
+    pieces = signed().split(".")
+    pieces[part] += spoil
+    assert refusal(".".join(pieces))[0] is Reason.TOKEN_MALFORMED
+
+
+@pytest.mark.parametrize("member", ["jwk", "jku", "x5c", "x5u", "crit"])
+def test_a_token_brings_neither_its_key_nor_its_rules(member: str) -> None:
+    """Each such header member is refused by name."""
+    reason, detail = refusal(raw(f'{{"alg":"HS256","kid":"his-1","{member}":"x"}}', PAYLOAD))
+    assert (reason, detail) == (Reason.TOKEN_MALFORMED, f"header member {member} is not allowed")
+
+
+@pytest.mark.parametrize("member", ["alg", "kid", "typ", "x"])
+def test_a_header_member_given_twice_is_refused(member: str) -> None:
+    """Also with equal values: two readers might take different ones."""
+    header = f'{{"alg":"HS256","kid":"his-1","{member}":"HS256","{member}":"HS256"}}'
+    assert refusal(raw(header, PAYLOAD))[0] is Reason.TOKEN_MALFORMED
