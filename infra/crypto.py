@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from infra.settings import Settings
@@ -86,6 +87,18 @@ def part_place(message_id: bytes, channel: str) -> bytes:
 def recipient_key(ring: Ring, id_type: str, id_value: str) -> bytes:
     """The recipient's pseudonym, 16 bytes: a column to search by, never an address."""
     return ring.digest("recipient", id_type, id_value)
+
+
+def cbc_sealed(key: bytes, first: bytes, padded: bytes) -> bytes:
+    """AES-CBC as some vendors still want it; `first` is the initial vector, `padded` whole blocks of 16 bytes."""
+    cipher = Cipher(algorithms.AES(key), modes.CBC(first)).encryptor()
+    return cipher.update(padded) + cipher.finalize()
+
+
+def cbc_opened(key: bytes, first: bytes, sealed: bytes) -> bytes:
+    """The padded plain bytes; raises ValueError for what is no such text. It proves nothing about who wrote it."""
+    cipher = Cipher(algorithms.AES(key), modes.CBC(first)).decryptor()
+    return cipher.update(sealed) + cipher.finalize()
 
 
 def load_keyring(settings: Settings) -> Keyring:

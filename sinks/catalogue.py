@@ -109,5 +109,5 @@ def discover() -> Catalogue:
     for name in channel_files():
         channel, provider = name.split("_")
         kind = channel_class(importlib.import_module(f"{PACKAGE}.{name}"))
-        entries[channel, provider] = Entry(channel, provider, kind, codebook.load(provider))
+        entries[channel, provider] = Entry(channel, provider, kind, codebook.load_for(channel, provider))
     return Catalogue(entries)

@@ -108,6 +108,12 @@ def parse(text: str, origin: str) -> Codebook:
     return Codebook(page)
 
 
+def load_for(channel: str, provider: str, folder: Path = CODES_FOLDER) -> Codebook:
+    """The codebook of a provider: its own, else the one that its channel's providers share. Raises as `load`."""
+    own = (folder / f"{provider}.yaml").is_file()
+    return load(provider if own else channel, folder)
+
+
 def load(provider: str, folder: Path = CODES_FOLDER) -> Codebook:
     """The codebook of a provider; raises ValueError when it is missing, wrong, or another provider's."""
     path = folder / f"{provider}.yaml"

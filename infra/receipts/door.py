@@ -8,11 +8,11 @@ A provider that signs is believed by its signature. Pure; publishing and answeri
 import hmac
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address, ip_network
-from typing import Final
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-from infra.receipts import aliyun, standard, tencent
+from infra.receipts import aliyun, standard, tencent, wechat
 from infra.receipts.notice import Notice, Source, request_of
 from schemas.configuration import ChannelConfig
 from schemas.errors import Permanent, Reason
@@ -23,26 +23,52 @@ BODY_BYTES: Final = 1_048_576
 
 
 class Arrived(Struct, frozen=True):
-    """One HTTP request: the secret part of its path, the sender's address, headers in lower case, the moment (UTC)."""
+    """One HTTP request: the secret part of its path, the sender's address, headers in lower case, the moment (UTC).
+
+    `query` is what follows the path, decoded.
+    """
 
     token: str
     peer: str
     headers: Mapping[str, str]
     body: bytes
     at_ms: int
+    query: Mapping[str, str] = {}
+
+
+Opening: TypeAlias = Callable[[Arrived, ChannelConfig, Mapping[str, str]], bytes]
+"""What was sent, by somebody who is believed: a request, the account, its secrets. Raises Permanent otherwise."""
+
+
+def by_path(arrived: Arrived, account: ChannelConfig, secrets: Mapping[str, str]) -> bytes:
+    """Believed for the secret path and the list of senders."""
+    check_sender(arrived, account, secrets)
+    return arrived.body
+
+
+def by_webhook(arrived: Arrived, _account: ChannelConfig, secrets: Mapping[str, str]) -> bytes:
+    """Believed for the standard's signature."""
+    standard.check_signature(secrets.get("secret", ""), arrived.headers, arrived.body, arrived.at_ms)
+    return arrived.body
+
+
+def by_wechat(arrived: Arrived, account: ChannelConfig, secrets: Mapping[str, str]) -> bytes:
+    """Believed for the vendor's signature in the query, decrypted where the account has a key."""
+    return wechat.opened(arrived.query, arrived.body, {**account.settings, **secrets}, arrived.at_ms)
 
 
 class Vendor(Struct, frozen=True):
-    """How a provider's receipts are read, what it wants to hear, and whether it signs them."""
+    """How a provider's receipts are read, what it wants to hear, and why it is believed."""
 
     read: Callable[[bytes], list[Notice]]
     taken: bytes
-    is_signed: bool = False
+    opened: Opening = by_path
 
 
 VENDORS: Final[Mapping[str, Vendor]] = {
     "aliyun": Vendor(aliyun.read_push, aliyun.TAKEN),
-    "standard": Vendor(standard.read_push, standard.TAKEN, is_signed=True),
+    "standard": Vendor(standard.read_push, standard.TAKEN, by_webhook),
+    "template": Vendor(wechat.read_push, wechat.TAKEN, by_wechat),
     "tencent": Vendor(tencent.read_push, tencent.TAKEN),
 }
 
@@ -57,19 +83,16 @@ def receipts_in(arrived: Arrived, account: ChannelConfig, secrets: Mapping[str, 
     vendor = VENDORS.get(account.provider)
     if vendor is None:
         raise Permanent(Reason.CONFIG_MISSING, f"{account.provider} sends no receipts")
-    if vendor.is_signed:
-        standard.check_signature(secrets.get("secret", ""), arrived.headers, arrived.body, arrived.at_ms)
-    else:
-        check_sender(arrived, account, secrets)
+    body = vendor.opened(arrived, account, secrets)
     if len(arrived.body) > BODY_BYTES:
         raise Permanent(Reason.TOO_LARGE, f"{len(arrived.body)} bytes of receipts")
     source = Source(account.channel, account.provider, arrived.at_ms)
-    requests = [request_of(notice, source) for notice in vendor.read(arrived.body)]
+    requests = [request_of(notice, source) for notice in vendor.read(body)]
     return [one for one in requests if one is not None]
 
 
 def taken_by(provider: str) -> bytes:
-    """The body (JSON, with status 200) by which the provider knows that its receipts are taken."""
+    """The body (with status 200) by which the provider knows that its receipts are taken."""
     return VENDORS[provider].taken
 
 

@@ -13,17 +13,19 @@ from msgspec import Struct, convert, structs
 from infra.simulators.aliyun import Aliyun
 from infra.simulators.exchange import Action, Call, Inquiry, Letter, Provider, Refusal, Reply
 from infra.simulators.inbox import REFUSED, REPEATED, TAKEN, Entry, Inbox, Journal
-from infra.simulators.reports import AFTER_MS, Answering, Reporting, Reports
+from infra.simulators.reports import AFTER_MS, Answering, Posting, Reporting, Reports
 from infra.simulators.script import Script, Scripts
 from infra.simulators.smtp import Smtp
 from infra.simulators.standard import Standard
 from infra.simulators.tencent import Tencent
+from infra.simulators.wechat import Wechat
 
 PROVIDERS: Final[Mapping[str, Callable[[], Provider]]] = {
     "aliyun": Aliyun,
     "smtp": Smtp,
     "tencent": Tencent,
     "webhook": Standard,
+    "wechat": Wechat,
 }
 """Providers by the first part of their path; `smtp` is not called over HTTP."""
 SECOND_MS: Final = 1_000
@@ -129,7 +131,9 @@ class House:
             due = self.reports.push(name, at_ms, PUSHED_AT_ONCE) if isinstance(provider, Reporting) else []
             for is_forged in (False, True):
                 some = [one for one in due if one[1].is_forged is is_forged]
-                if some and isinstance(provider, Reporting):
+                if some and isinstance(provider, Posting):
+                    found += [Push(*one) for one in provider.posts(url + "x" * is_forged, some, at_ms)]
+                elif some and isinstance(provider, Reporting):
                     found.append(Push(url + "x" * is_forged, provider.push_of(some)))
         return found
 

@@ -82,6 +82,15 @@ class Reporting(Answering, Protocol):
         ...
 
 
+@runtime_checkable
+class Posting(Reporting, Protocol):
+    """A simulated provider that signs where it pushes to, and pushes one receipt at a time."""
+
+    def posts(self, url: str, found: Sequence[tuple[Entry, Report]], at_ms: int) -> list[tuple[str, bytes]]:
+        """Where to, with its query, and what."""
+        ...
+
+
 class Reports:
     """Everything that providers know of what they took."""
 

@@ -34,7 +34,9 @@ async def take_receipts(counter: Counter, call: Call) -> Answer:
     counter.quota.request(f"receipts/{provider}", counter.clock.monotonic_s())
     body = await body_of(request, BODY_BYTES, counter.settings.gateway_body_s, is_json=False)
     headers = {name.lower(): value for name, value in request.headers.items()}
-    arrived = Arrived(request.match_info.get("token", ""), request.remote or "", headers, body, call.now_ms)
+    arrived = Arrived(
+        request.match_info.get("token", ""), request.remote or "", headers, body, call.now_ms, dict(request.query)
+    )
     await _publish(counter, read(arrived, accounts, {each.channel: counter.secrets_of(each) for each in accounts}))
     return Answer(200, taken_by(provider))
 

@@ -25,7 +25,7 @@ HTTP = [name for name in NAMES if sample_of(name).is_http]
 CODES = [
     (name, code.replace("*", "99"))
     for name in NAMES
-    for code, reason in codebook.load(name.split("_")[1]).meanings.items()
+    for code, reason in codebook.load_for(name.split("_")[0], name.split("_")[1]).meanings.items()
     if reason is not None and not code.startswith(("http_", "smtp_"))
 ]
 
@@ -92,7 +92,9 @@ async def _phone(name: str, folder: Path) -> AsyncIterator[Phone]:
 @asynccontextmanager
 async def vendor_that_says(raw: bytes, opening: tuple[bytes, ...] = ()) -> AsyncIterator[str]:
     """A server that answers requests with the bodies of an opening, one after the other, then with these bytes."""
-    said = [b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body) for body in opening] + [raw]
+    said = [
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body) for body in opening
+    ] + [raw]
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")

@@ -6,7 +6,7 @@ import pytest
 
 from schemas.errors import Permanent, Reason, Transient
 from sinks.channel import channel_files
-from sinks.codebook import CODES_FOLDER, Codebook, load, parse
+from sinks.codebook import CODES_FOLDER, Codebook, load, load_for, parse
 from sinks.hints import LATER, SCOPE_OF, Hint, by_reason
 
 PAGE = """
@@ -98,7 +98,7 @@ def test_a_page_for_another_provider_is_refused(tmp_path: Path) -> None:
 def test_every_provider_has_a_page_and_every_page_a_provider() -> None:
     """Nothing in the folder belongs to nobody."""
     pages = {path.stem for path in CODES_FOLDER.iterdir()}
-    assert pages == {name.split("_")[1] for name in channel_files()}
+    assert pages == {load_for(name.split("_")[0], name.split("_")[1]).provider for name in channel_files()}
     assert all(load(name).meanings for name in pages)
 
 

@@ -87,7 +87,7 @@ def test_believes_a_signature_without_a_path() -> None:
     assert refused(signed(), WEBHOOK, {"secret": "whsec_?"}) is Reason.CONFIG_MISSING
 
 
-def test_every_vendor_hears_json() -> None:
+def test_every_vendor_hears_json_or_a_word() -> None:
     """Whatever it is."""
     for vendor in VENDORS.values():
-        assert json.loads(vendor.taken)
+        assert vendor.taken == b"success" or json.loads(vendor.taken)

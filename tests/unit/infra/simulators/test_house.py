@@ -14,6 +14,7 @@ from infra.simulators.house import PROVIDERS, Fate, House
 from infra.simulators.inbox import Journal
 from schemas.records import Delivery
 from sinks.channel import Answer, Caller, Mail, Request, Stamp, channel_files
+from sinks.tokens import Keyed
 from tests.channel_samples import ChannelSample, channel_of, delivery, sample_of
 
 CLOCK = HandClock(1_760_000_000_000)
@@ -30,11 +31,22 @@ class Roof:
         """Another process over the same file."""
         self.house = House(Journal(self.path))
 
+    def token_of(self, sample: ChannelSample, stamp: Stamp) -> str:
+        """The token that the provider gives."""
+        keyed = _keyed(sample)
+        request = keyed.build_token_request(stamp, is_forced=False)
+        path = request.url.removeprefix("http://127.0.0.1")
+        call = Call("POST", path, "", request.headers, request.body, stamp.now_ms)
+        reply = self.house.receive(path.split("/")[1], call).reply
+        return keyed.read_token(Answer(reply.status, {}, reply.body, stamp.now_ms)).value
+
     def send(self, name: str, number: int = 1, tail: str = "0000") -> Fate:
         """A channel's call; the clock moves on by a millisecond."""
         sample = sample_of(name)
         CLOCK.advance(1)
         stamp = Stamp(CLOCK.now_ms(), f"{CLOCK.now_ms():032d}")
+        if sample.opening:
+            stamp = structs.replace(stamp, token=self.token_of(sample, stamp))
         request = _request(sample, delivery(number, sample.channel), tail, stamp)
         if isinstance(request, Mail):
             told = {"mail-from": request.sender, "rcpt-to": request.recipient}
@@ -43,6 +55,12 @@ class Roof:
         return self.house.receive(
             path.split("/")[1], Call("POST", path, query, request.headers, request.body, CLOCK.now_ms())
         )
+
+
+def _keyed(sample: ChannelSample) -> Keyed:
+    channel: Any = channel_of(sample, sample.base_url("http://127.0.0.1"), Caller(1, 1, CLOCK))
+    assert isinstance(channel, Keyed)
+    return channel
 
 
 def _request(sample: ChannelSample, one: Delivery, tail: str, stamp: Stamp) -> Request | Mail:
