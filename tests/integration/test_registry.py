@@ -247,7 +247,7 @@ def test_the_commands_apply_tell_and_explain(command: Callable[..., tuple[int, s
     code, said = command("registry", "diff", str(changed))
     assert (code, "rate_per_s: 200.0 → 150.0" in said) == (1, True)
     code, said = command("registry", "show", "--format", "jsonl")
-    assert (code, said.count("\n")) == (0, 4 + 9 + 2 + 1)
+    assert (code, said.count("\n")) == (0, 4 + 9 + 3 + 1)  # SMS has two providers
     code, said = command("routing", "explain", "--type", "lab_report", "--format", "jsonl")
     assert [line.split('"channel": "')[1].split('"')[0] for line in said.splitlines()] == ["webhook", "sms"]
     code, said = command("routing", "explain", "--type", "critical_value", "--recipient", "staff_id:S001")
