@@ -1,7 +1,7 @@
 """Who may connect: how many at once, how long a connection may say nothing, how large its headers may be.
 
-Called by `role`. A connection too many is told 503 and closed; one that sends its headers too slowly, or nothing, is
-closed; what is no HTTP gets an answer in our words.
+Called by `role`. A connection too many is told 503 and closed; one that sends its headers too slowly, or nothing, or
+does not read its answer, is closed; what is no HTTP gets an answer in our words.
 """
 
 import asyncio
@@ -28,6 +28,17 @@ class Gate(web.RequestHandler):
     """One connection; its parse errors are answered as problems."""
 
     __slots__ = ()
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send the answer; a client that does not read it for as long as it may be silent is cut."""
+        try:
+            async with asyncio.timeout(self.keepalive_timeout):
+                return await super().finish_response(request, resp, start_time)
+        except TimeoutError:
+            self.force_close()
+            return resp, True
 
     def handle_error(
         self,

@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -306,6 +307,21 @@ def test_slow_clients_are_cut_and_too_many_turned_away(stage: Stage) -> None:
         for link in crowd:
             link.close()
     time.sleep(0.2)
+    assert stage.ask("GET", "/ready").status == 200
+
+
+def test_a_client_that_does_not_read_is_cut(stage: Stage) -> None:
+    """Its answers do not pile up: of two hundred that it asked for, few were ever made."""
+    asked = 200
+    with socket.create_connection((LOOPBACK, stage.settings.gateway_port), 10) as link:
+        link.sendall(b"GET /v1/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * asked)
+        time.sleep(3)
+        link.settimeout(5)
+        taken = 0
+        with suppress(ConnectionError):
+            while piece := link.recv(1 << 20):
+                taken += piece.count(b"HTTP/1.1 200")
+    assert taken < asked
     assert stage.ask("GET", "/ready").status == 200
 
 
