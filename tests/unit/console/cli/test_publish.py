@@ -1,4 +1,5 @@
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from typer.testing import CliRunner, Result
 
 from console.cli import publish
 from console.sample.hospital import EVENTS
+from producers import requests
 from schemas.errors import MedpostError
 
 
@@ -38,6 +40,19 @@ def test_a_single_message_is_checked_without_sending() -> None:
     """A dry run of one message says what it would be."""
     done = run("message", "--app", "his", "--type", "t", "--to", "patient_id=P1", "--param", "a=b=c", "--dry-run")
     assert done.exit_code == 0
+
+
+def test_a_time_of_sending_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an aware time, so that it means the same everywhere."""
+    seen: list[requests.Fields] = []
+    monkeypatch.setattr(requests, "from_fields", seen.append)
+    told = ["--app", "his", "--type", "t", "--to", "patient_id=P1", "--dry-run"]
+    assert run("message", *told, "--send-at", "2030-01-05T08:00:00").exit_code == 0
+    assert run("message", *told).exit_code == 0
+    sent = [fields["send_at"] for fields in seen]
+    assert isinstance(sent[0], datetime)
+    assert (sent[0].replace(tzinfo=None), sent[0].tzinfo is None) == (datetime(2030, 1, 5, 8), False)  # noqa: DTZ001 - naive on purpose
+    assert sent[1] is None
 
 
 @pytest.mark.parametrize(
