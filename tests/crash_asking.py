@@ -21,10 +21,12 @@ from tests.crash_judge import KEYS, Ledger
 from tests.crash_world import History, SettleModel, World, random_plan
 from tests.factories import accepted, message_id
 
-HORIZON_MS: Final = 120_000
+HORIZON_MS: Final = 200_000
 """So much of the log a lost disk still finds: well above what is kept, or a settle that dies often is not in time."""
+MEMORY_MS: Final = 150_000
+"""So long a finished message is remembered: `streams.fold.MEMORY_MS`."""
 AHEAD_MS: Final = 3_000
-OPEN_MS: Final = 15_000
+OPEN_MS: Final = 20_000
 """What `delays` keeps in this world: see the constants of `streams.delays`."""
 
 
@@ -132,14 +134,14 @@ class AskingHistory(History):
             world.ask(request)
 
     def new_message(self) -> None:
-        """Some replace another."""
-        if not self.first or not self.world.chance(0.15):
-            super().new_message()
-            return
-        of, now = message_id(len(self.first) + 1), self.world.now
-        plan = structs.replace(
-            random_plan(self.world.random, now), supersedes=self.world.random.choice(list(self.first))
-        )
+        """Some replace another; some are for a time when the log does not reach back to them any more."""
+        rnd, now = self.world.random, self.world.now
+        of, plan = message_id(len(self.first) + 1), random_plan(rnd, now)
+        if self.first and rnd.random() < 0.15:
+            plan = structs.replace(plan, supersedes=rnd.choice(list(self.first)))
+        if rnd.random() < 0.2:
+            send_at = now + rnd.choice((HORIZON_MS + 20_000, HORIZON_MS + 150_000))
+            plan = structs.replace(plan, send_at=send_at, expires_at=send_at + 30_000, quiet_from=0, quiet_until=0)
         self.first[of] = accepted(of, plan, at=now, accepted_at=now)
         self.world.append(self.first[of])
 

@@ -10,7 +10,7 @@ from infra.state import Store
 from schemas.codec import DELAYED
 from schemas.records import Delayed, Event
 from schemas.statuses import Stage
-from streams import delays
+from streams import delays, fold, partition
 from streams.checkpoint import Checkpoint
 from streams.consequences import Author, Record
 from streams.keys import Keys
@@ -187,14 +187,47 @@ def test_a_message_of_which_only_the_end_is_missing_is_due_at_once(tmp_path: Pat
     assert delays.first_due(state, T0 + 5) == T0 + 5
 
 
-@pytest.mark.parametrize("block", range(4))
-def test_nobody_who_asks_is_told_what_is_not_true(block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Random crash histories with requests; lost disks come back from delays. None lost, nothing sent and cancelled."""
+@pytest.fixture
+def small_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Minutes for days."""
     monkeypatch.setattr(delays, "AHEAD_MS", crash_asking.AHEAD_MS)
     monkeypatch.setattr(delays, "OPEN_MS", crash_asking.OPEN_MS)
+    monkeypatch.setattr(fold, "MEMORY_MS", crash_asking.MEMORY_MS)
+    monkeypatch.setattr(partition, "MEMORY_MS", crash_asking.MEMORY_MS)
+
+
+def found_bad(found: Counter[str]) -> dict[str, int]:
+    """The faults among what was found."""
+    return {what: count for what, count in found.items() if count and not what.startswith("info")}
+
+
+@pytest.mark.usefixtures("small_world")
+@pytest.mark.parametrize("block", range(4))
+def test_nobody_who_asks_is_told_what_is_not_true(block: int, tmp_path: Path) -> None:
+    """Random crash histories with requests: none lost, nothing sent and called cancelled, disk = fold of the log."""
     found: Counter[str] = Counter()
     for seed in range(block * 2, block * 2 + 2):
         found += AskingHistory(seed, tmp_path / str(seed), steps=250).run()
-    assert {what: count for what, count in found.items() if count and not what.startswith("info")} == {}
+    assert found_bad(found) == {}
     assert found["info: cancelled"]
+
+
+@pytest.mark.usefixtures("small_world")
+@pytest.mark.parametrize("seed", [9, 11])
+def test_a_lost_disk_comes_back_though_the_log_is_cut_off(seed: int, tmp_path: Path) -> None:
+    """Long histories: open messages come from delays alone, and are what the whole log says they are."""
+    found = AskingHistory(seed, tmp_path, steps=800).run()
+    assert found_bad(found) == {}
+    assert found["info: log was cut off"]
     assert found["info: restored"]
+
+
+def _restores_nothing(*_: object) -> None:
+    return
+
+
+@pytest.mark.usefixtures("small_world")
+def test_a_rebuild_without_delays_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The property above turns red when nothing is laid down."""
+    monkeypatch.setattr(Partition, "restore", _restores_nothing)
+    assert found_bad(AskingHistory(8, tmp_path, steps=800).run())
