@@ -52,13 +52,16 @@ class Claims(Struct, frozen=True):
 def mint(app_id: str, key_id: str, algorithm: str, key: str | bytes, now_s: float, ttl_s: int = 300) -> str:
     """A token of that application, valid for `ttl_s` from `now_s`; `key` is its secret, or a private key as PEM.
 
-    Raises Permanent(param_invalid) for a lifetime that every verifier would refuse.
+    Raises Permanent(param_invalid) for a lifetime that every verifier would refuse, or a key that cannot sign so.
     """
     if not 0 < ttl_s <= MAX_LIFETIME_S:
         raise Permanent(Reason.PARAM_INVALID, f"a token lives 1 to {MAX_LIFETIME_S} s, not {ttl_s}")
     issued = int(now_s)
     claims = {"iss": app_id, "aud": AUDIENCE, "iat": issued, "exp": issued + ttl_s}
-    return jwt.encode(claims, key, algorithm=algorithm, headers={"kid": key_id})
+    try:
+        return jwt.encode(claims, key, algorithm=algorithm, headers={"kid": key_id})
+    except (jwt.PyJWTError, NotImplementedError, ValueError, TypeError) as problem:
+        raise Permanent(Reason.PARAM_INVALID, f"not a key that signs with {algorithm}") from problem
 
 
 def issuer(token: str) -> str:

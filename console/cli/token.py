@@ -1,6 +1,7 @@
-"""`medpost token`: a token for an application, minted from its own secret, for trying things out.
+"""`medpost token`: a token for an application, minted from its own secret or private key, for trying things out.
 
-The secret comes from the environment, or is the registered key of this installation; it is never printed.
+The secret comes from the environment, or is the registered key of this installation; it is never printed. A private key
+(PEM) is never registered, so it always comes from outside.
 """
 
 from typing import Annotated
@@ -11,6 +12,7 @@ from infra import settings as settings_module
 from infra.clock import SystemClock
 from infra.crypto import load_keyring
 from infra.registry_changes import opened, read_current
+from infra.token_keys import ALGORITHMS
 from infra.tokens import MAX_LIFETIME_S, mint
 from schemas.configuration import ENABLED, AppConfig, AppKey
 from schemas.errors import Permanent, Reason
@@ -35,13 +37,21 @@ def token(
     ttl_s: Annotated[int, typer.Option("--ttl", min=1, max=MAX_LIFETIME_S, help="有效期，秒")] = 300,
     key_id: Annotated[str, typer.Option("--key-id", help="密钥标识；缺省用登记的第一把")] = "",
     secret: Annotated[
-        str, typer.Option("--secret", envvar="MEDPOST_TOKEN_SECRET", help="密钥；缺省用本机登记的", show_envvar=True)
+        str,
+        typer.Option(
+            "--secret", envvar="MEDPOST_TOKEN_SECRET", help="密钥或私钥 PEM；缺省用本机登记的", show_envvar=True
+        ),
     ] = "",
+    algorithm: Annotated[
+        str, typer.Option("--algorithm", help="给出的密钥的算法：HS256、RS256、ES256、EdDSA")
+    ] = "HS256",
 ) -> int:
     """Print a token of the application."""
     if secret and not key_id:
         raise typer.BadParameter("给出 --secret 时须同时给出 --key-id", param_hint="--key-id")
-    key = AppKey(key_id, sealed=secret.encode()) if secret else registered_key(app_id, key_id)
+    if algorithm not in ALGORITHMS:
+        raise typer.BadParameter(f"须为 {'、'.join(ALGORITHMS)} 之一", param_hint="--algorithm")
+    key = AppKey(key_id, algorithm, sealed=secret.encode()) if secret else registered_key(app_id, key_id)
     now_s = SystemClock().now_ms() / 1000
     typer.echo(mint(app_id, key.key_id, key.algorithm, key.sealed, now_s, ttl_s))
     return 0

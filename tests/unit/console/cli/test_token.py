@@ -18,6 +18,7 @@ from infra.tokens import Verifier
 from schemas.configuration import DISABLED, AppKey
 from schemas.errors import Permanent, Reason
 from tests.hospital import APP, SECRET
+from tests.key_pairs import PAIRS, Pair
 
 Run = Callable[..., str]
 OLD = AppKey("lis-0", status=DISABLED, sealed=b"x" * 32)
@@ -68,6 +69,24 @@ def test_a_secret_may_come_from_the_environment(run: Run, monkeypatch: pytest.Mo
     """So that it stands in no shell history."""
     monkeypatch.setenv("MEDPOST_TOKEN_SECRET", SECRET.decode())
     assert verified(run("--app", "lis", "--key-id", "lis-1")) == "lis-1"
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.algorithm)
+def test_a_private_key_signs_with_its_algorithm(run: Run, pair: Pair) -> None:
+    """For applications whose public key is registered."""
+    said = run("--app", "lis", "--key-id", "lis-2", "--algorithm", pair.algorithm, "--secret", pair.private.decode())
+    keys = [AppKey("lis-2", pair.algorithm, sealed=pair.pem)]
+    verifier = Verifier({"lis": msgspec.structs.replace(APP, keys=keys)}, lambda _app, key: key.sealed)
+    assert verifier.verify(said.strip(), "lis", SystemClock().now_ms()).key_id == "lis-2"
+
+
+def test_a_key_that_cannot_sign_so_is_refused_in_words(run: Run) -> None:
+    """An unknown algorithm is wrong use, a wrong key a clear answer."""
+    with pytest.raises(typer.BadParameter):
+        run("--app", "lis", "--key-id", "lis-2", "--algorithm", "HS512", "--secret", "x")
+    with pytest.raises(Permanent) as refused:
+        run("--app", "lis", "--key-id", "lis-2", "--algorithm", "ES256", "--secret", "no key")
+    assert refused.value.reason is Reason.PARAM_INVALID
 
 
 @pytest.mark.parametrize(
