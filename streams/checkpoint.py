@@ -11,6 +11,7 @@ from msgspec import Struct, field
 
 from infra.state import Rows, Store
 from schemas.topics import DAY_MS
+from streams.census import Counts
 from streams.fold import MEMORY_MS
 from streams.keys import Keys
 from streams.waiting import Tally
@@ -27,7 +28,7 @@ class Checkpoint(Struct, array_like=True):
     """The offset of the next event to read, and when that was written (UTC ms).
 
     Besides, how many attempts are in flight per channel, the lines that are not empty, and the offset of the next
-    request to read (below 0: not known).
+    request to read (below 0: not known), and the census (None: written before there was one).
     """
 
     position: int = 0
@@ -35,6 +36,7 @@ class Checkpoint(Struct, array_like=True):
     in_flight: dict[str, int] = field(default_factory=dict)
     tallies: list[Tally] = field(default_factory=list)
     requests: int = -1
+    counts: Counts | None = None
 
     @property
     def is_fresh(self) -> bool:

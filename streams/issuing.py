@@ -56,7 +56,7 @@ class Issuing:
         """(message id, channel) of entries that were taken and have not left the line yet."""
         self.parked: dict[tuple[bytes, str], int] = {}
         """Fallbacks that wait for the next hour's budget, by (message id, channel), with their place in the line."""
-        self._unpark_at_ms = NOTHING
+        self.unpark_at_ms = NOTHING
         self.look_at_ms = NOTHING
         """From then on somebody who was refused may be let through."""
 
@@ -65,7 +65,7 @@ class Issuing:
         self.look_at_ms = NOTHING
         self._unpark(now_ms)
         if self.parked:
-            self._look_again(self._unpark_at_ms)
+            self._look_again(self.unpark_at_ms)
         for channel in self._lines.channels():
             gate = self.gates.closed.get(channel)
             if gate is not None and now_ms < gate.until:
@@ -136,12 +136,12 @@ class Issuing:
         until = self._budget.closed_until(state.type, state.fallbacks_per_hour, now_ms)
         if until:
             self.parked[entry[1], name] = entry[0]
-            self._unpark_at_ms = until
+            self.unpark_at_ms = until
         return until > 0
 
     def _unpark(self, now_ms: int) -> None:
         """A new hour, a new budget: who was passed over takes its place in the line again."""
-        if not self.parked or now_ms < self._unpark_at_ms:
+        if not self.parked or now_ms < self.unpark_at_ms:
             return
         for (message_id, name), seq in self.parked.items():
             row = self._messages.get(message_id)

@@ -36,6 +36,7 @@ class Outbox:
         self._outcomes = topics.OUTCOMES.named(settings.namespace)
         self.delays = topics.delays(lane).named(settings.namespace)
         self.requests = topics.REQUESTS.named(settings.namespace)
+        self.backlog = topics.BACKLOG.named(settings.namespace)
         self._deliveries: dict[str, str] = {}
 
     def _delivery_topic(self, channel: str) -> str:

@@ -22,7 +22,7 @@ from infra.worker import Record as LogRecord
 from infra.worker import Worker
 from schemas.codec import EVENT
 from schemas.errors import Permanent, UnavailableError
-from schemas.records import Event
+from schemas.records import Backlog, Event
 from streams.checkpoint import Checkpoint, fitting
 from streams.consequences import Record
 from streams.fold import MEMORY_MS
@@ -308,9 +308,13 @@ class Owner:
             log.warning("output refused", topic=failure.topic, reason=failure.reason)
         self._writes.acknowledge(cell)
 
-    def backlog(self) -> dict[tuple[str, str], int]:
-        """How many messages wait for room, by (channel, application)."""
-        return self._state.backlog()
+    def seen(self) -> Backlog:
+        """What is open and waits here now, as far as it has been read."""
+        return self._state.overview.at(self._ground.clock.now_ms())
+
+    def may_tell(self) -> bool:
+        """Whether it has read everything, and nobody else can be the owner meanwhile."""
+        return self._is_live and self._ground.worker.fence.is_fresh()
 
 
 def _resolve(done: asyncio.Future[None]) -> None:

@@ -20,7 +20,9 @@ from schemas.records import Delayed, Event
 from schemas.statuses import Stage
 from streams import consequences, delays
 from streams.asked import STEPS as ASKED
+from streams.backlog import Overview
 from streams.budget import Budget, OnSpent, nobody
+from streams.census import Census, recounted
 from streams.checkpoint import Checkpoint
 from streams.consequences import Author, Record
 from streams.decide import Conclusion, decide
@@ -85,6 +87,8 @@ class Partition:
         limits = Limits(rules.window, rules.is_held, rules.hold_ms)
         budget = Budget(rules.partitions, rules.on_spent)
         self._issuing = Issuing(limits, self._lines, self._messages, self._unread, budget)
+        self._census = Census(checkpoint.counts or recounted(store, keys))
+        self.overview = Overview(self._census, self._lines, self._messages, self._issuing, rules.is_held)
         self.position = checkpoint.position
         """Offset of the next event to read."""
         self.requests_position = checkpoint.requests
@@ -107,12 +111,16 @@ class Partition:
             return
         known = row.state if row is not None else None
         before = [] if known is None else [c.phase if c.phase != _DEFERRED else -c.until for c in known.channels]
+        was_final = known is not None and known.final
         state, effect = fold(known, event, place)
         if not effect or state is None:
             return
         if effect != Effect.CONFLICT:
             if row is None or state is not known:
+                self._census.add(state)
                 row, before = self._new_row(event, state), [Phase.UNSTARTED] * len(state.channels)
+            elif effect == Effect.COMPLETED and not was_final:
+                self._census.end(state)
             self._messages.change(message_id, row)
             self._account(message_id, row, before)
             self._rearm(message_id, row, place, effect)
@@ -150,7 +158,9 @@ class Partition:
             was, now = before[index], channel.phase
             if was == now or (now == _DEFERRED and was == -channel.until):
                 continue
-            self._in_flight[channel.channel] += (now in IN_FLIGHT) - (was in IN_FLIGHT)
+            if change := (now in IN_FLIGHT) - (was in IN_FLIGHT):
+                self._in_flight[channel.channel] += change
+                self._census.in_flight[channel.channel, queue[0]] += change
             bit = 1 << index
             if was == Phase.WAITING or row.released & bit:
                 row.released &= ~bit
@@ -197,6 +207,7 @@ class Partition:
         if effect != Effect.CHANGED or event.stage in TOLD:
             out += consequences.told(self._rules.author, row.state, event, effect)
         if effect == Effect.ISSUED:
+            self._census.issued[event.channel, row.state.app_id] += 1
             self._deliver(event.message_id, row, event.channel, out)
 
     def _deliver(self, message_id: bytes, row: Row, name: str, out: list[Record]) -> None:
@@ -240,12 +251,16 @@ class Partition:
         if record is not None:
             state = delays.restored(record)
             before = _stands(known.state if known is not None else state)
+            if known is not None:
+                self._census.add(known.state, -1)
+            self._census.add(state)
             row = self._messages.add(self._rows, message_id, state, record.sealed)
             row.kept_at, row.folded = kept_at, record.folded_offset + 1
             self._account(message_id, row, before if known is not None else [Phase.UNSTARTED] * len(before))
             self._arm(message_id, row, delays.first_due(state, kept_at))
         elif known is not None:
             before = _stands(known.state)
+            self._census.add(known.state, -1)
             for channel in known.state.channels:
                 channel.phase = Phase.SKIPPED
             self._account(message_id, known, before)
@@ -327,7 +342,8 @@ class Partition:
         self._due.cut(rows)
         self._lines.cut()
         in_flight = {channel: count for channel, count in self._in_flight.items() if count}
-        Checkpoint(self.position, now_ms, in_flight, self._lines.tallies(), self.requests_position).put(
+        counts = self._census.counts()
+        Checkpoint(self.position, now_ms, in_flight, self._lines.tallies(), self.requests_position, counts).put(
             rows, self._keys
         )
         self._cuts.append(self.position * MAX_CHANNELS)

@@ -6,6 +6,7 @@ keeps assignments, timers and the registry's rates together. What happens next t
 """
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Callable
 from typing import Final
@@ -21,8 +22,10 @@ from infra.settings import Settings
 from infra.state import open_free
 from infra.worker import TP, Chunk, Worker
 from schemas.configuration import ENABLED, ChannelConfig
-from schemas.errors import Permanent
+from schemas.errors import MedpostError, Permanent
+from schemas.records import Backlog
 from schemas.statuses import LANE_RANK, LANE_SHARES, Lane
+from streams.backlog import Teller
 from streams.consequences import Author
 from streams.keys import Keys
 from streams.message_state import Place
@@ -43,6 +46,8 @@ LOCK_WAIT_S: Final = 10.0
 """A closing predecessor has let go of its disk by then; otherwise it is another process beside this one."""
 
 WAITING: Final = Gauge("settle_waiting", "messages that wait for room on a channel", ["lane", "channel", "app"])
+OLDEST: Final = Gauge("settle_oldest_age_seconds", "how long the first of them is due", ["lane", "channel", "app"])
+OPEN: Final = Gauge("settle_open", "messages that are accepted and not final", ["lane", "app"])
 
 SPENT: Final = Counts(
     "settle_fallback_budget_spent",
@@ -101,6 +106,8 @@ class Settle:
         self._lane = lane
         self._owners: dict[int, Owner] = {}
         self._shown: set[tuple[str, str]] = set()
+        self._shown_apps: set[str] = set()
+        self._teller = Teller(lane, ground.rules.author.worker, self._send)
 
     async def look(self) -> None:
         """See the log once before anything is assigned: a missing topic or broker is told at once."""
@@ -148,13 +155,34 @@ class Settle:
             owner.tick()
 
     def show(self) -> None:
-        """Publish the backlog as metrics."""
+        """Tell everybody the backlog of the partitions here, and publish it as metrics."""
+        seen = {number: (owner.seen(), owner.may_tell()) for number, owner in self._owners.items()}
+        for number, (backlog, may_tell) in seen.items():
+            if may_tell:
+                self._teller.tell(number, backlog)
+        self._show([backlog for backlog, _ in seen.values()], self._ground.clock.now_ms())
+
+    def _send(self, key: bytes, value: bytes) -> None:
+        with contextlib.suppress(MedpostError):  # the broker is away: the next second tells more
+            self._ground.worker.publisher.publish(self._ground.outbox.backlog, value, key)
+
+    def _show(self, seen: list[Backlog], now_ms: int) -> None:
         waiting: Counter[tuple[str, str]] = Counter()
-        for owner in self._owners.values():
-            waiting.update(owner.backlog())
-        for channel, app_id in self._shown | waiting.keys():
-            WAITING.labels(self._lane, channel, app_id).set(waiting[channel, app_id])
+        since: dict[tuple[str, str], int] = {}
+        open_: Counter[str] = Counter()
+        for backlog in seen:
+            open_.update({each.app_id: each.messages for each in backlog.open})
+            for line in backlog.lines:
+                pair = (line.channel, line.app_id)
+                waiting[pair] += line.waiting
+                since[pair] = min(since.get(pair, now_ms), line.oldest_at or now_ms)
+        for pair in self._shown | waiting.keys():
+            WAITING.labels(self._lane, *pair).set(waiting[pair])
+            OLDEST.labels(self._lane, *pair).set((now_ms - since.get(pair, now_ms)) / 1000)
+        for app_id in self._shown_apps | open_.keys():
+            OPEN.labels(self._lane, app_id).set(open_[app_id])
         self._shown |= waiting.keys()
+        self._shown_apps |= open_.keys()
 
 
 def run(settings: Settings, lane: str, window: Callable[[str], int] | None = None) -> int:

@@ -10,6 +10,8 @@ shared line would have to be scanned for 39 ms.
 
 from bisect import insort
 from collections import Counter, deque
+from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from msgspec import Struct
@@ -236,6 +238,14 @@ class WaitingLines:
         for (channel, queue), line in self._lines.items():
             found[channel, queue[0]] += line.count
         return {key: count for key, count in found.items() if count}
+
+    def fronts(self, limit: int) -> Iterator[tuple[str, Queue, int, list[Entry]]]:
+        """Of each line that is not empty: channel, whose it is, how many stand in it, the first entries in memory."""
+        for (channel, queue), line in self._lines.items():
+            if line.count:
+                if not line.head:
+                    self._load(line)
+                yield channel, queue, line.count, list(islice(line.head, limit))
 
     def tallies(self) -> list[Tally]:
         """For the checkpoint."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from schemas import ids
 from schemas.statuses import Stage
+from streams.census import recounted
 from streams.checkpoint import checkpoint_of
 from streams.fold import Effect, fold
 from streams.hours import quiet_until
@@ -50,6 +51,8 @@ def check_disk(world: World, store: Store) -> None:
         expected = {key: state for key, state in expected.items() if key in rows or not unpack(state).final}
     if {key: pack(row.state) for key, row in rows.items()} != expected:
         world.found["disk is not the fold of the log"] += 1
+    if checkpoint is not None and checkpoint.counts != recounted(store, KEYS):
+        world.found["counted is not what is there"] += 1
     for key, row in rows.items():
         if store.get(KEYS.due(row.armed, key)) is None:
             world.found["message without due entry"] += 1

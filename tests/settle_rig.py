@@ -46,7 +46,14 @@ def settings_for(bootstrap: str, namespace: str, home: Path, partitions: int = 4
 def make_topics(settings: Settings, lane: str = LANE) -> None:
     """The topics that settle reads and writes."""
     wanted = [topics.events(lane), *(topics.deliveries(channel, lane) for channel in CHANNELS)]
-    wanted += [topics.delays(lane), topics.REQUESTS, topics.OUTCOMES, topics.DEAD, *topics.CONFIG.values()]
+    wanted += [
+        topics.delays(lane),
+        topics.REQUESTS,
+        topics.OUTCOMES,
+        topics.DEAD,
+        topics.BACKLOG,
+        *topics.CONFIG.values(),
+    ]
     specs = [
         TopicSpec(topic.named(settings.namespace), topic.partitions or settings.partitions, 1, topic.config)
         for topic in wanted

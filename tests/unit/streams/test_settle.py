@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -11,10 +11,10 @@ from infra.clock import HandClock
 from infra.registry import Snapshot
 from infra.settings import Settings
 from infra.worker import TP, Chunk
-from schemas.codec import EVENT
+from schemas.codec import BACKLOG, EVENT
 from schemas.configuration import DISABLED, ChannelConfig, ProviderAccount
-from schemas.errors import Permanent, Reason
-from schemas.records import Event
+from schemas.errors import Permanent, Reason, UnavailableError
+from schemas.records import Backlog, BacklogApp, BacklogLine, Event
 from schemas.statuses import Lane
 from streams import settle as settle_module
 from streams.consequences import Author
@@ -22,8 +22,8 @@ from streams.message_state import Place
 from streams.outbox import Outbox
 from streams.owner import Ground, Reading
 from streams.partition import Rules
-from streams.settle import WAITING, Settle, rate_of, registry_window, window_of
-from tests.factories import accepted, message_id, plan
+from streams.settle import OLDEST, OPEN, WAITING, Settle, rate_of, registry_window, window_of
+from tests.factories import T0, accepted, message_id, plan
 
 if TYPE_CHECKING:
     from infra.registry import Registry
@@ -105,9 +105,14 @@ class Watched:
         self.readings += readings
         return asyncio.get_running_loop().create_future()
 
-    def backlog(self) -> dict[tuple[str, str], int]:
-        """Three wait per partition."""
-        return {("sms", "his"): 3}
+    def seen(self) -> Backlog:
+        """Three wait per partition, the first for 2 s."""
+        line = BacklogLine("sms", "his", 3, oldest_at=T0 - 2_000)
+        return Backlog(at=T0, open=[BacklogApp("his", 5)], lines=[line])
+
+    def may_tell(self) -> bool:
+        """One of them is behind."""
+        return self.partition == PLACE.partition
 
 
 class Delivered(list[SimpleNamespace]):
@@ -128,10 +133,14 @@ def chunk(*values: bytes) -> Chunk:
 async def settle(monkeypatch: pytest.MonkeyPatch) -> Settle:
     """Two partitions, with owners that note what they are told."""
     monkeypatch.setattr(settle_module, "Owner", Watched)
-    worker = SimpleNamespace(task=asyncio.ensure_future)
+    told: list[tuple[str, Backlog, bytes]] = []
+    publisher = SimpleNamespace(
+        publish=lambda topic, value, key: told.append((topic, BACKLOG.decode(value), key)), told=told
+    )
+    worker = SimpleNamespace(task=asyncio.ensure_future, publisher=publisher)
     rules = Rules(Author("normal", "test"), 30_000, lambda _: 1)
     outbox = Outbox(Settings(home=Path("/nowhere")), "normal")
-    ground = Ground(cast("Worker", worker), HandClock(), cast("Store", None), outbox, rules, cast("Feed", None), 4)
+    ground = Ground(cast("Worker", worker), HandClock(T0), cast("Store", None), outbox, rules, cast("Feed", None), 4)
     made = Settle(ground, Lane.NORMAL)
     made.assigned(frozenset({PLACE, TP("events.normal", 3)}))
     await asyncio.sleep(0)
@@ -185,9 +194,29 @@ async def test_time_and_backlog(settle: Settle) -> None:
     """Every owner looks at the clock; the backlog is the sum, and goes back to nothing."""
     settle.tick()
     assert [owner(settle, number).calls[-1] for number in (2, 3)] == ["tick", "tick"]
+    gauges = [
+        WAITING.labels("normal", "sms", "his"),
+        OLDEST.labels("normal", "sms", "his"),
+        OPEN.labels("normal", "his"),
+    ]
     settle.show()
-    gauge = WAITING.labels("normal", "sms", "his")
-    assert gauge._value.get() == 6
+    assert [gauge._value.get() for gauge in gauges] == [6, 2, 10]
     settle.revoked(frozenset({PLACE}))
     settle.show()
-    assert gauge._value.get() == 0
+    assert [gauge._value.get() for gauge in gauges] == [0, 0, 0]
+
+
+async def test_the_backlog_is_told_by_who_knows_it(settle: Settle) -> None:
+    """Of the partition that is not caught up nothing is said; a broker that takes nothing changes nothing."""
+    publisher = cast("Any", settle)._ground.worker.publisher
+    settle.show()
+    (told,) = publisher.told
+    assert (told[0], told[2]) == ("stats.backlog", b"normal/2")
+    assert (told[1].lane, told[1].partition, told[1].worker, told[1].lines[0].waiting) == ("normal", 2, "test", 3)
+    owner(settle).partition, owner(settle, 3).partition = 3, 2
+
+    def refuse(*_: object) -> None:
+        raise UnavailableError("queue full", "wait")
+
+    publisher.publish = refuse
+    settle.show()
