@@ -21,7 +21,7 @@ from infra.kafka import LogReader, Publisher, PublishFailure
 from infra.registry import KINDS, Object, Stage
 from infra.registry_files import Wanted
 from infra.settings import Settings
-from infra.snapshot import EMPTY, Snapshot, key_place, secrets_place
+from infra.snapshot import EMPTY, Snapshot, key_place, opened_team, sealed_team, secrets_place
 from schemas import topics
 from schemas.configuration import CONFIG_VERSION, AppConfig, ChannelConfig, ConfigVersion, Recipient
 from schemas.errors import Permanent, Reason, UnavailableError
@@ -104,7 +104,7 @@ def opened(record: Any, keyring: Keyring) -> Any:
                 structs.replace(key, sealed=plain(key.sealed, key_place(record.app_id, key.key_id)))
                 for key in record.keys
             ]
-            return structs.replace(record, keys=keys)
+            return structs.replace(record, keys=keys, team=_team_in_clear(record, keyring))
         case ChannelConfig():
             return _with_secrets(record, plain)
         case _:
@@ -120,11 +120,18 @@ def sealed(record: Object, keyring: Keyring) -> Object:
                 structs.replace(key, sealed=seal(key.sealed, key_place(record.app_id, key.key_id)))
                 for key in record.keys
             ]
-            return structs.replace(record, keys=keys)
+            return structs.replace(record, keys=keys, team=sealed_team(record, keyring.ring("registry")))
         case ChannelConfig():
             return _with_secrets(record, lambda secrets, place: seal(secrets, place) if secrets else b"")
         case _:
             return record
+
+
+def _team_in_clear(app: AppConfig, keyring: Keyring) -> list[str]:
+    try:
+        return opened_team(app, keyring.ring("registry"))
+    except Permanent:
+        return ["?"]
 
 
 def _with_secrets(config: ChannelConfig, change: Callable[[bytes, bytes], bytes]) -> ChannelConfig:

@@ -4,6 +4,7 @@ Made by `infra.registry` (read from the log) and by tests; handed to every step 
 broker, no clock.
 """
 
+import base64
 import json
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct, field, structs
 
-from infra.crypto import Keyring
+from infra.crypto import Keyring, Ring
 from schemas.configuration import ENABLED, AppConfig, ChannelConfig, MessageType
 
 T = TypeVar("T")
@@ -49,6 +50,22 @@ EMPTY: Final = Snapshot()
 def key_place(app_id: str, key_id: str) -> bytes:
     """What an application's sealed key is bound to."""
     return f"app/{app_id}/{key_id}".encode()
+
+
+def sealed_team(app: AppConfig, ring: Ring) -> list[str]:
+    """The ids of the team, each sealed, as they stand on the topic: who it is is nobody's business there."""
+    place = _team_place(app.app_id)
+    return [base64.b64encode(ring.seal(person_id.encode(), place)).decode() for person_id in app.team]
+
+
+def opened_team(app: AppConfig, ring: Ring) -> list[str]:
+    """The reverse of `sealed_team`; raises Permanent(decode_error) when it was sealed with other keys."""
+    place = _team_place(app.app_id)
+    return [ring.open(base64.b64decode(sealed), place).decode() for sealed in app.team]
+
+
+def _team_place(app_id: str) -> bytes:
+    return f"team/{app_id}".encode()
 
 
 def secrets_place(channel: str) -> bytes:

@@ -13,11 +13,11 @@ import msgspec
 from msgspec import Struct
 
 from infra import crypto
-from infra.snapshot import Snapshot
+from infra.snapshot import Snapshot, opened_team
 from infra.tokens import Verifier
 from schemas import ids
 from schemas.codec import CONTENT, MESSAGE
-from schemas.configuration import LIVE, Address, TypeChannel
+from schemas.configuration import LIVE, TEAM, Address, TypeChannel
 from schemas.errors import Permanent, Reason
 from schemas.records import NO_KEY, Event, Message, Plan, PlanChannel
 from schemas.statuses import Lane, Stage, Status
@@ -51,10 +51,11 @@ class Record(Protocol):
 
 
 class Rings(Struct, frozen=True):
-    """The keys that intake needs: for the sealed parts, and for pseudonyms and salted hashes."""
+    """The keys that intake needs: of sealed parts, of pseudonyms and salted hashes, of what the registry seals."""
 
     parts: crypto.Ring
     pseudonym: crypto.Ring
+    registry: crypto.Ring
 
 
 def message_id_of(message: Message, record: Record) -> bytes:
@@ -115,10 +116,11 @@ class Desk:
         send_at, expires_at = lifetime(message, kind, accepted_at)
         values = values_of(message, kind)
         resolved = resolve(message, self._directory, self._rings.pseudonym)
+        team = opened_team(app, self._rings.registry) if key_kind == TEAM else []
         routed = restrict(
             key_kind,
             route(message, (app, kind), self.snapshot.channels, resolved.addresses),
-            (message, app, resolved),
+            (message, msgspec.structs.replace(app, team=team), resolved),
             self.snapshot,
         )
         at = (message_id, kind.type)

@@ -85,7 +85,7 @@ class Intake:
         self._directory = sources.directory
         self._clock = sources.clock
         self._keyring = keyring = sources.keyring
-        self._rings = Rings(keyring.ring("parts"), keyring.ring("pseudonym"))
+        self._rings = Rings(keyring.ring("parts"), keyring.ring("pseudonym"), keyring.ring("registry"))
         self._dead = keyring.ring("dead")
         self._desk: Desk | None = None
 

@@ -105,7 +105,7 @@ def snapshot(
 def desk(held: Snapshot | None = None, people: People | None = None) -> Desk:
     """A desk at that registry."""
     held = held or snapshot()
-    rings = Rings(KEYRING.ring("parts"), KEYRING.ring("pseudonym"))
+    rings = Rings(KEYRING.ring("parts"), KEYRING.ring("pseudonym"), KEYRING.ring("registry"))
     verifier = Verifier(held.apps, lambda _app, key: key.sealed)
     return Desk(held, verifier, people or People(PATIENT, OPTED_OUT), rings, "intake@test")
 

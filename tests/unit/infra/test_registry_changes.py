@@ -132,7 +132,7 @@ def test_the_change_of_a_file_is_found(keyring: Keyring, tmp_path: Path) -> None
     from infra.registry_files import load
 
     before = load(sample_folder())
-    text = (sample_folder() / "channels.yaml").read_text("utf-8").replace("rate_per_s: 200", "rate_per_s: 150")
+    text = (sample_folder() / "channels.yaml").read_text("utf-8").replace("rate_per_s: 200", "rate_per_s: 150", 1)
     (tmp_path / "channels.yaml").write_text(text, "utf-8")
     held = Snapshot(1, channels={name: sealed(one, keyring) for name, one in before.channels.items()})  # type: ignore[misc]  # sealed() keeps the class
     (change,) = changes(Current(held), load(tmp_path), keyring)

@@ -3,19 +3,21 @@
 import pytest
 from msgspec import structs
 
-from infra.crypto import fresh_keys, parse_keyring
+from infra.crypto import Ring, fresh_keys, parse_keyring
 from infra.snapshot import (
     EMPTY,
     Snapshot,
     accounts_of,
     key_place,
     open_channel_secrets,
+    opened_team,
     resolve_simulators,
     resolved,
     resolved_url,
+    sealed_team,
     secrets_place,
 )
-from schemas.configuration import DISABLED, ChannelConfig, ProviderAccount
+from schemas.configuration import DISABLED, AppConfig, ChannelConfig, ProviderAccount
 from schemas.errors import Permanent
 
 
@@ -73,3 +75,14 @@ def test_channel_secrets_open_with_the_registry_ring_only_where_they_were_sealed
     assert open_channel_secrets(keyring, ChannelConfig(channel="sms")) == {}
     with pytest.raises(Permanent):
         open_channel_secrets(keyring, ChannelConfig(channel="voice", secrets=sealed))
+
+
+def test_a_team_is_sealed_and_opened_for_its_own_application_alone() -> None:
+    """Nobody reads from the topic who is in it, and it cannot be moved to another application."""
+    ring = Ring("registry", {1: bytes(range(32))})
+    app = AppConfig("his", team=["P0001", "P0002"])
+    held = structs.replace(app, team=sealed_team(app, ring))
+    assert "P0001" not in str(held)
+    assert opened_team(held, ring) == ["P0001", "P0002"]
+    with pytest.raises(Permanent):
+        opened_team(structs.replace(held, app_id="lis"), ring)

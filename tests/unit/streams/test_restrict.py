@@ -6,16 +6,17 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from infra.snapshot import Snapshot, resolve_simulators
+from infra.snapshot import Snapshot, resolve_simulators, sealed_team
 from infra.tokens import mint
 from schemas.configuration import AppKey, ChannelConfig, ProviderAccount
 from schemas.records import Event, RecipientRef
 from schemas.statuses import Lane
-from tests.hospital import APP, SECRET, T0_MS, desk, incoming, kind, message, snapshot
+from tests.hospital import APP, KEYRING, SECRET, T0_MS, desk, incoming, kind, message, snapshot
 
 REAL, SIMULATED = "https://dysmsapi.example.com/", "simulators:/aliyun/"
 KEYS = [AppKey(f"lis-{name}", kind=name, sealed=SECRET) for name in ("live", "test", "team", "odd")]
-APP_WITH_ALL = replace(APP, keys=KEYS, team=["P1"], contact=True)
+TEAM = sealed_team(replace(APP, team=["P1"]), KEYRING.ring("registry"))
+APP_WITH_ALL = replace(APP, keys=KEYS, team=TEAM, contact=True)
 
 
 def channels(**urls: str) -> Mapping[str, ChannelConfig]:
