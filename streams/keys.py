@@ -16,8 +16,9 @@ DUE: Final = b"d"
 """due | message id -> nothing"""
 WAITING: Final = b"w"
 """channel | app | type | seq -> message id"""
-CHECKPOINT: Final = b"o"
-"""-> `partition.Checkpoint`"""
+CHECKPOINT: Final = b"o2"
+"""-> `checkpoint.Checkpoint`. The digit counts the layouts of all rows: raise it when one of them changes its meaning,
+and what an older release left is not found, thrown away and made anew from the log."""
 
 
 class Keys:

@@ -56,6 +56,16 @@ def test_an_older_one_is_readable(tmp_path: Path) -> None:
     assert checkpoint_of(store, KEYS) == Checkpoint(120, T0, {"sms": 3}, [], -1)
 
 
+async def test_rows_of_another_layout_are_thrown_away(tmp_path: Path) -> None:
+    """What an older release wrote under another key is not found: all of it is made anew."""
+    store, rows = Store(tmp_path / "db"), Rows()
+    rows.put(KEYS.prefix + b"o", msgspec.msgpack.encode([120, T0, {"sms": 3}, []]))
+    rows.put(KEYS.state(message_id(1)), b"row")
+    store.write(rows)
+    assert await fitting(store, KEYS, Log(), OF, T0) == Checkpoint(150)
+    assert store.scan(KEYS.prefix, KEYS.end, 10) == []
+
+
 async def test_nothing_that_nobody_has_read_is_passed_over(tmp_path: Path) -> None:
     """Down for a week, the rows are too old; the log is read from where they end, not only its last days."""
     store = store_with(tmp_path, 120, T0 - MAX_AGE_MS - 1)
