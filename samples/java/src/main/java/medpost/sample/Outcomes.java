@@ -5,6 +5,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Collectors;
 import org.apache.avro.generic.GenericRecord;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -12,7 +13,10 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
-/** The answers: how messages of all applications ended. Reads from where the topic ends when it is opened. */
+/**
+ * The answers: how messages of all applications ended. Reads the last hour too, so that a message that is published
+ * again under its reference finds the outcome that it had. A real system keeps a group and its offsets.
+ */
 final class Outcomes implements AutoCloseable {
     private final KafkaConsumer<byte[], byte[]> consumer;
 
@@ -25,8 +29,12 @@ final class Outcomes implements AutoCloseable {
                 .map(each -> new TopicPartition(topic, each.partition()))
                 .toList();
         consumer.assign(partitions);
-        consumer.seekToEnd(partitions);
-        partitions.forEach(consumer::position); // seeks are lazy: this one counts from now
+        long anHourAgoMs = System.currentTimeMillis() - Duration.ofHours(1).toMillis();
+        Map<TopicPartition, Long> wanted =
+                partitions.stream().collect(Collectors.toMap(each -> each, each -> anHourAgoMs));
+        Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
+        consumer.offsetsForTimes(wanted).forEach((partition, found) ->
+                consumer.seek(partition, found == null ? ends.get(partition) : found.offset()));
     }
 
     /** How that message ended; empty when nobody said so in time. */
