@@ -125,10 +125,19 @@ class Place(Struct, frozen=True, gc=False):
     appended_at: int
 
 
+def _weight_down(channel: PlanChannel) -> float:
+    return -channel.weight
+
+
 def by_weight(plan: Plan) -> list[PlanChannel]:
     """The plan's channels in the order of the policy: highest weight first, equal ones as in the registry."""
     channels = plan.channels
-    return channels if len(channels) < 2 else sorted(channels, key=lambda channel: -channel.weight)
+    before = 1.0
+    for channel in channels:
+        if channel.weight > before:
+            return sorted(channels, key=_weight_down)
+        before = channel.weight
+    return channels  # the usual case: the registry lists them so
 
 
 def first_state(event: Event) -> MessageState:
