@@ -15,7 +15,8 @@ from types import MappingProxyType
 from typing import Final
 
 import structlog
-from prometheus_client import Counter
+from msgspec import Struct
+from prometheus_client import Counter, Gauge
 
 from infra import settings as settings_module
 from infra.crypto import Keyring, load_keyring
@@ -56,7 +57,21 @@ BAD_RECORDS: Final = Counter(
     "medpost_registry_bad_records_total", "Registry objects that could not be read; the old value stands", ["kind"]
 )
 
+STANDING_BAD: Final = Gauge(
+    "medpost_registry_bad_objects", "Registry objects whose newest record cannot be read; mend: apply again", ["kind"]
+)
+"""Above zero until the objects are applied again: the alarm, where the counter is the history."""
+
 Object = AppConfig | MessageType | ChannelConfig
+
+
+class BadRecord(Struct, frozen=True):
+    """An object whose newest record cannot be read: kind, id, offset; whether an older value is in force instead."""
+
+    kind: str
+    object_id: str
+    offset: int
+    has_old_value: bool
 
 
 class Stage:
@@ -66,6 +81,16 @@ class Stage:
         self._topics = {kind: topics.CONFIG[kind].named(namespace) for kind in KINDS}
         self._positions = dict.fromkeys(KINDS, 0)
         self._objects: dict[str, dict[str, Object]] = {kind: {} for kind in KINDS}
+        self._bad: dict[str, dict[str, int]] = {kind: {} for kind in KINDS}
+
+    @property
+    def bad(self) -> tuple["BadRecord", ...]:
+        """Objects whose newest record cannot be read, so that the old value stands (or none)."""
+        return tuple(
+            BadRecord(kind, object_id, offset, object_id in self._objects[kind])
+            for kind, found in self._bad.items()
+            for object_id, offset in sorted(found.items())
+        )
 
     def close_at(self, reader: LogReader, closing: ConfigVersion) -> Snapshot:
         """Read every kind up to the closing record's offsets. Raises UnavailableError, with nothing half applied."""
@@ -81,6 +106,7 @@ class Stage:
         """The topics were made anew: what was known belongs to another log."""
         self._positions = dict.fromkeys(KINDS, 0)
         self._objects = {kind: {} for kind in KINDS}
+        self._bad = {kind: {} for kind in KINDS}
 
     def _advance(self, reader: LogReader, kind: str, end: int) -> None:
         start = self._positions[kind]
@@ -93,6 +119,7 @@ class Stage:
     def lay(self, kind: str, record: LogRecord) -> None:
         """Lay one record over what is known; a bad one leaves the old value."""
         object_id = (record.key or b"").decode("utf-8", "replace")
+        self._bad[kind].pop(object_id, None)
         if record.value is None:
             self._objects[kind].pop(object_id, None)
             return
@@ -100,6 +127,7 @@ class Stage:
             self._objects[kind][object_id] = KINDS[kind].decode(record.value)
         except Permanent as problem:
             BAD_RECORDS.labels(kind).inc()
+            self._bad[kind][object_id] = record.offset
             log.warning(
                 "registry object cannot be read, the old value stands",
                 kind=kind, id=object_id, offset=record.offset, reason=problem.reason, detail=problem.detail,
@@ -200,6 +228,8 @@ class Registry:
         if self._latest is None:
             return
         self._read = self._stage.close_at(reader, self._latest)
+        for kind in KINDS:
+            STANDING_BAD.labels(kind).set(sum(one.kind == kind for one in self._stage.bad))
         self._publish()
         self._ready.set()
         log.info("registry in effect", version=self._read.version, types=len(self._read.types))

@@ -8,7 +8,7 @@ Objects that the files do not name stay, unless deleting was asked for: then tho
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -18,25 +18,29 @@ from infra import settings as settings_module
 from infra.crypto import Keyring
 from infra.directory import open_person, seal_person
 from infra.kafka import LogReader, Publisher, PublishFailure
-from infra.registry import KINDS, Object, Stage
+from infra.registry import KINDS, BadRecord, Object, Stage
 from infra.registry_files import Wanted
+from infra.registry_history import key_of, records_of
 from infra.settings import Settings
 from infra.snapshot import EMPTY, Snapshot, key_place, opened_team, sealed_team, secrets_place
 from schemas import topics
-from schemas.configuration import CONFIG_VERSION, AppConfig, ChannelConfig, ConfigVersion, Recipient
+from schemas.configuration import CONFIG_CHANGE, CONFIG_VERSION, AppConfig, ChannelConfig, ConfigVersion, Recipient
 from schemas.errors import Permanent, Reason, UnavailableError
 
 ACK_S: Final = 30.0
 FLUSH_EVERY: Final = 20_000
 """Records on their way at once: well under the publisher's queue."""
+LOSS_PART: Final = 5
+"""More than one in so many deleted of a kind has to be said twice."""
 ADDED, CHANGED, REMOVED = "added", "changed", "removed"
 
 
 class Current(Struct, frozen=True):
-    """What the registry holds: the last closed set as written, and the recipients by id, opened."""
+    """What the registry holds: the last closed set as written, the recipients by id, opened; what cannot be read."""
 
     snapshot: Snapshot = EMPTY
     recipients: Mapping[str, Recipient] = field(default_factory=dict)
+    bad: tuple[BadRecord, ...] = ()
 
 
 class Change(Struct, frozen=True):
@@ -58,9 +62,22 @@ class Applied(Struct, frozen=True):
 def read_current(settings: Settings, keyring: Keyring) -> Current:
     """The registry as it is on the broker now; raises UnavailableError."""
     with LogReader(settings_module.kafka_endpoint(settings)) as reader:
-        closing = _last_version(reader, settings)
-        snapshot = EMPTY if closing is None else Stage(settings.namespace).close_at(reader, closing)
-        return Current(snapshot, read_recipients(reader, settings, keyring))
+        stage, snapshot = _staged(reader, settings)
+        return Current(snapshot, read_recipients(reader, settings, keyring), stage.bad)
+
+
+def read_bad(settings: Settings) -> tuple[BadRecord, ...]:
+    """The objects in force whose newest record cannot be read; needs no keys. Raises UnavailableError."""
+    with LogReader(settings_module.kafka_endpoint(settings)) as reader:
+        if reader.partitions(topics.CONFIG["versions"].named(settings.namespace)) == 0:
+            return ()
+        return _staged(reader, settings)[0].bad
+
+
+def _staged(reader: LogReader, settings: Settings) -> tuple[Stage, Snapshot]:
+    """The last closed set, read by a stage of its own."""
+    closing, stage = _last_version(reader, settings), Stage(settings.namespace)
+    return stage, EMPTY if closing is None else stage.close_at(reader, closing)
 
 
 def _last_version(reader: LogReader, settings: Settings) -> ConfigVersion | None:
@@ -154,8 +171,33 @@ def changes(current: Current, wanted: Wanted, keyring: Keyring, *, deletes: bool
             for object_id in sorted(after.keys() & before.keys())
             if plain[object_id] != after[object_id]
         ]
+        found += [
+            Change(kind, one.object_id, CHANGED, (("record", f"unreadable at offset {one.offset}", "written anew"),))
+            for one in current.bad
+            if one.kind == kind and one.object_id in after and plain.get(one.object_id) == after[one.object_id]
+        ]
         found += [Change(kind, object_id, REMOVED) for object_id in sorted(gone)]
     return found
+
+
+class Loss(Struct, frozen=True):
+    """How many objects of a kind would go, out of how many, and their ids (none for recipients: they are people)."""
+
+    kind: str
+    gone: int
+    held: int
+    ids: tuple[str, ...] = ()
+
+
+def great_losses(current: Current, found: Sequence[Change]) -> list[Loss]:
+    """The kinds of which more than a fifth would be deleted: a cut-off file looks so, and an intention may too."""
+    losses = []
+    for kind in (*KINDS, "recipients"):
+        ids = tuple(change.object_id for change in found if change.kind == kind and change.action == REMOVED)
+        held = len(_of_kind(current, kind))
+        if len(ids) * LOSS_PART > held:
+            losses.append(Loss(kind, len(ids), held, () if kind == "recipients" else ids))
+    return losses
 
 
 def _of_kind(held: Current | Wanted, kind: str) -> Mapping[str, Any]:
@@ -220,7 +262,7 @@ class Writer:
             if number % FLUSH_EVERY == 0:
                 self._acknowledged()
         self._acknowledged()
-        version = self._close_set(current, now_ms, author)
+        version = self._close_set(current, found, now_ms, author)
         return Applied(version, tuple(found))
 
     def _write(self, change: Change, wanted: Wanted) -> None:
@@ -246,7 +288,7 @@ class Writer:
             name = self._failures[0].name if self._failures else f"{left} records not acknowledged"
             raise UnavailableError(f"writing the registry: {name}; nothing took effect", "apply again")
 
-    def _close_set(self, current: Current, now_ms: int, author: str) -> int:
+    def _close_set(self, current: Current, found: list[Change], now_ms: int, author: str) -> int:
         with LogReader(settings_module.kafka_endpoint(self._settings)) as reader:
             latest = _last_version(reader, self._settings)
             if latest is not None and latest.version != current.snapshot.version:
@@ -261,6 +303,9 @@ class Writer:
             closing = ConfigVersion(current.snapshot.version + 1, now_ms, author, offsets)
             after = Stage(self._settings.namespace).close_at(reader, closing)
             closing = structs.replace(closing, counts={kind: len(getattr(after, kind)) for kind in KINDS})
+        for change in records_of(found, closing.version, now_ms, author):
+            self._send(topics.HISTORY, key_of(change), CONFIG_CHANGE.encode(change))
+        self._acknowledged()
         self._send(topics.CONFIG["versions"], str(closing.version).encode(), CONFIG_VERSION.encode(closing))
         self._acknowledged()
         return closing.version

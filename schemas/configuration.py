@@ -191,9 +191,34 @@ class Hold(Struct, frozen=True, gc=False):
     note: str = ""
 
 
+class MemberChange(Struct, frozen=True, gc=False):
+    """One member of an object by its path, before and after as text; secrets and addresses are stars."""
+
+    member: str = ""
+    before: str = ""
+    after: str = ""
+
+
+class ConfigChange(Struct, frozen=True):
+    """One object that one apply changed, for the history; in force once a `ConfigVersion` of its version and time is.
+
+    `action` is added, changed or removed. Recipients are only counted: no id of a person stands here.
+    """
+
+    version: int = 0
+    at: int = 0
+    author: str = ""
+    kind: str = ""
+    object_id: str = ""
+    action: str = ""
+    count: int = 1
+    members: list[MemberChange] = field(default_factory=list)
+
+
 APP_CONFIG: Final[Codec[AppConfig]] = codec(AppConfig)
 MESSAGE_TYPE: Final[Codec[MessageType]] = codec(MessageType)
 CHANNEL_CONFIG: Final[Codec[ChannelConfig]] = codec(ChannelConfig)
 RECIPIENT: Final[Codec[Recipient]] = codec(Recipient)
 CONFIG_VERSION: Final[Codec[ConfigVersion]] = codec(ConfigVersion)
+CONFIG_CHANGE: Final[Codec[ConfigChange]] = codec(ConfigChange)
 HOLD: Final[Codec[Hold]] = codec(Hold)

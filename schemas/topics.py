@@ -94,6 +94,8 @@ CONFIG: Final = {
     kind: Topic(f"config.{kind}", "the object's id", "", partitions=1, retention_ms=0) for kind in CONFIG_KINDS
 }
 """The configuration registry; `versions` closes a set of changes that takes effect as a whole."""
+HISTORY: Final = Topic("config.history", "kind and id", "ConfigChange", partitions=1, retention_ms=3_650 * DAY_MS)
+"""Who changed what when, ten years; written before the set is closed, read by people only."""
 RECIPIENTS: Final = Topic("recipients", "recipient key", "Recipient", partitions=1, retention_ms=0)
 HOLDS: Final = Topic("config.holds", "scope and name", "Hold", partitions=1, retention_ms=0)
 """What is held by hand; in effect as soon as it is read, without a closing record."""
@@ -120,6 +122,7 @@ def installation(channels: tuple[str, ...]) -> list[Topic]:
         DEAD,
         DEAD_MARKS,
         *CONFIG.values(),
+        HISTORY,
         HOLDS,
         RECIPIENTS,
         ACCOUNTS,

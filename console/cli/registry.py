@@ -1,4 +1,4 @@
-"""`medpost registry apply | diff | show`: the configuration of an installation, from files to every process.
+"""`medpost registry apply | diff | show | history`: the configuration of an installation, from files to every process.
 
 Checks files as a whole before anything is written, says what would change, and never shows a secret or an address.
 """
@@ -14,12 +14,24 @@ import typer
 from rich.console import Console
 
 from console import words
+from console.cli import registry_history
 from console.listing import Format, FormatOption, show
 from console.provisioning import provision_installation
+from console.registry_words import sentences
 from infra import settings as settings_module
 from infra.clock import SystemClock
 from infra.crypto import load_keyring
-from infra.registry_changes import ADDED, CHANGED, Change, Current, Writer, changes, read_current
+from infra.registry_changes import (
+    ADDED,
+    CHANGED,
+    Change,
+    Current,
+    Loss,
+    Writer,
+    changes,
+    great_losses,
+    read_current,
+)
 from infra.registry_files import Wanted, load
 from infra.registry_forms import ChannelForm, TemplateForm
 from infra.registry_problems import BadFilesError
@@ -41,6 +53,7 @@ LISTED: Final = 20
 
 Place = Annotated[Path | None, typer.Argument(help="一个 .yaml 文件，或含有 .yaml 的目录")]
 Sample = Annotated[bool, typer.Option("--sample", help="使用自带的示例医院（虚构）")]
+Force = Annotated[bool, typer.Option("--force", help="即使要删除某一种类五分之一以上的对象也生效")]
 Deletes = Annotated[bool, typer.Option("--delete", help="删除文件中所涉种类里未写出的对象")]
 
 
@@ -74,14 +87,28 @@ def wanted_from(place: Path, current: Current, settings: Settings) -> Wanted:
     return load(place, current.snapshot, checks(settings_module.simulators_endpoint(settings)))
 
 
+class GreatLossError(Exception):
+    """More than a fifth of a kind would be deleted, and nobody said that this is meant; nothing was written."""
+
+    def __init__(self, losses: list[Loss]) -> None:
+        super().__init__("more than a fifth of a kind would be deleted")
+        self.losses = losses
+
+
 def apply_place(
-    settings: Settings, place: Path, *, deletes: bool = False, author: str = ""
+    settings: Settings, place: Path, *, deletes: bool = False, author: str = "", forced: bool = False
 ) -> tuple[int, list[Change]]:
-    """Apply files to the registry: (version in force, changes written). Raises BadFilesError, UnavailableError."""
+    """Apply files to the registry: (version in force, changes written).
+
+    Raises BadFilesError, UnavailableError; GreatLossError unless `forced`.
+    """
     keyring = load_keyring(settings)
     current = read_current(settings, keyring)
     wanted = wanted_from(place, current, settings)
     found = changes(current, wanted, keyring, deletes=deletes)
+    losses = great_losses(current, found)
+    if losses and not forced:
+        raise GreatLossError(losses)
     writer = Writer(settings, keyring)
     try:
         applied = writer.apply(current, wanted, found, author or getpass.getuser(), SystemClock().now_ms())
@@ -91,14 +118,16 @@ def apply_place(
 
 
 @app.command("apply", help="校验文件并整体生效：全部有效才写入，一秒内各进程同时切换。")
-def apply_(place: Place = None, sample: Sample = False, delete: Deletes = False) -> int:
+def apply_(place: Place = None, sample: Sample = False, delete: Deletes = False, force: Force = False) -> int:
     """Check the files and put them into effect as a whole."""
     settings, chosen = settings_module.load(), _place(place, sample)
     provision_installation(settings)
     try:
-        version, found = apply_place(settings, chosen, deletes=delete)
+        version, found = apply_place(settings, chosen, deletes=delete, forced=force)
     except BadFilesError as refused:
         return _refuse(refused)
+    except GreatLossError as refused:
+        return _refuse_loss(refused)
     if not found:
         typer.echo(f"没有变化，仍为版本 {version}。")
         return 0
@@ -118,7 +147,9 @@ def diff(place: Place = None, sample: Sample = False, delete: Deletes = False) -
     except BadFilesError as refused:
         return _refuse(refused)
     found = changes(current, wanted, keyring, deletes=delete)
-    _print_changes(found)
+    _print_changes(found, current)
+    for line in _loss_lines(great_losses(current, found)):
+        typer.secho(f"! {line}（apply 时需加 --force）", fg=typer.colors.YELLOW)
     return 1 if found else 0
 
 
@@ -134,6 +165,10 @@ def show_(form: FormatOption = Format.TABLE) -> int:
     if form is Format.TABLE:
         snapshot = current.snapshot
         typer.echo(f"版本 {snapshot.version} · {words.moment(snapshot.at)} · {snapshot.author}")
+    for bad in current.bad:
+        stays = "沿用旧值" if bad.has_old_value else "没有旧值可用"
+        what = f"! {KINDS[bad.kind]} {bad.object_id} 的最新记录（偏移 {bad.offset}）无法读取，{stays}"
+        typer.secho(f"{what} → 重新 apply 它的文件", fg=typer.colors.RED, err=True)
     show(_rows(current), {"kind": "种类", "id": "标识", "name": "名称", "status": "状态", "policy": "要点"}, form)
     return 0
 
@@ -151,11 +186,27 @@ def _refuse(refused: BadFilesError) -> int:
     return 1
 
 
+def _refuse_loss(refused: GreatLossError) -> int:
+    for line in _loss_lines(refused.losses):
+        typer.secho(f"✗ {line}", fg=typer.colors.RED, err=True)
+    typer.secho("超过五分之一，什么也没有写入。确实要删除时加 --force；否则检查文件是否写全。", err=True)
+    return 1
+
+
+def _loss_lines(losses: list[Loss]) -> list[str]:
+    return [
+        f"将删除 {loss.held} 个{KINDS[loss.kind]}中的 {loss.gone} 个"
+        + (f"：{'、'.join(loss.ids[:LISTED])}" if loss.ids else "")
+        + (" ……" if len(loss.ids) > LISTED else "")
+        for loss in losses
+    ]
+
+
 def _counts(found: list[Change]) -> dict[str, int]:
     return {kind: count for kind in KINDS if (count := sum(change.kind == kind for change in found))}
 
 
-def _print_changes(found: list[Change]) -> None:
+def _print_changes(found: list[Change], current: Current) -> None:
     if not found:
         typer.echo("没有变化。")
     console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
@@ -164,8 +215,8 @@ def _print_changes(found: list[Change]) -> None:
         for change in of_kind[:LISTED]:
             sign, colour = SIGNS.get(change.action, ("-", "red"))
             console.print(f"{sign} {name} {change.object_id}", style=colour, markup=False)
-            for member, before, after in change.what:
-                console.print(f"    {member}: {before} → {after}", markup=False)
+            for sentence in sentences(change, current.snapshot):
+                console.print(f"    {sentence}", markup=False)
         if len(of_kind) > LISTED:
             console.print(f"  …… 另有 {len(of_kind) - LISTED} 个{name}", markup=False)
 
@@ -204,4 +255,5 @@ def _rows(current: Current) -> list[dict[str, object]]:
 
 def register(main: typer.Typer) -> None:
     """Add `medpost registry`."""
+    registry_history.register(app)
     main.add_typer(app, name="registry")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from infra.kafka import LogReader, LogRecord
-from infra.registry import BAD_RECORDS, EMPTY, Registry, Stage
+from infra.registry import BAD_RECORDS, EMPTY, STANDING_BAD, BadRecord, Registry, Stage
 from infra.settings import Settings
 from schemas.configuration import CHANNEL_CONFIG, CONFIG_VERSION, ChannelConfig, ConfigVersion
 from schemas.errors import UnavailableError
@@ -104,6 +104,31 @@ def test_a_bad_record_leaves_the_old_value_and_is_counted(logs: Logs) -> None:
     snapshot = stage.close_at(logs, closing(1, logs.put("sms", b"\xc3\x01 nonsense")))
     assert snapshot.channels["sms"].rate_per_s == 10
     assert BAD_RECORDS.labels("channels")._value.get() == before + 1
+
+
+def test_a_bad_record_stands_out_until_it_is_written_anew(logs: Logs) -> None:
+    """Named with its place, and whether something older is in force; gone with the next good record."""
+    stage = Stage("")
+    logs.channel("sms", 10)
+    logs.put("voice", b"never was one")
+    stage.close_at(logs, closing(1, logs.put("sms", b"\xc3\x01 nonsense")))
+    assert stage.bad == (
+        BadRecord("channels", "sms", 2, has_old_value=True),
+        BadRecord("channels", "voice", 1, has_old_value=False),
+    )
+    stage.close_at(logs, closing(2, (logs.channel("sms", 20), logs.put("voice", None))[1]))
+    assert not stage.bad
+
+
+def test_the_alarm_rises_and_falls_with_the_bad_record(logs: Logs, one: Registry) -> None:
+    """A gauge, so that an alarm ends when it is mended."""
+    logs.channel("sms", 10)
+    logs.close_set(1, logs.put("sms", b"nonsense"))
+    one._follow(logs)
+    assert STANDING_BAD.labels("channels")._value.get() == 1
+    logs.close_set(2, logs.channel("sms", 20), late=True)
+    one._follow(logs)
+    assert STANDING_BAD.labels("channels")._value.get() == 0
 
 
 def test_topics_made_anew_are_read_from_the_start(logs: Logs) -> None:

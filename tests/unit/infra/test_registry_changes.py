@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from infra.crypto import Keyring, fresh_keys, parse_keyring
-from infra.registry_changes import ADDED, CHANGED, REMOVED, Current, changes, opened, sealed
+from infra.registry import BadRecord
+from infra.registry_changes import ADDED, CHANGED, REMOVED, Change, Current, changes, great_losses, opened, sealed
 from infra.registry_files import Wanted
 from infra.snapshot import Snapshot
 from schemas.configuration import (
@@ -137,3 +138,26 @@ def test_the_change_of_a_file_is_found(keyring: Keyring, tmp_path: Path) -> None
     held = Snapshot(1, channels={name: sealed(one, keyring) for name, one in before.channels.items()})  # type: ignore[misc]  # sealed() keeps the class
     (change,) = changes(Current(held), load(tmp_path), keyring)
     assert change.what == (("rate_per_s", "200.0", "150.0"),)
+
+
+def test_an_object_that_cannot_be_read_is_written_anew(keyring: Keyring) -> None:
+    """Its old value may be just what is wanted: without this an apply would never mend the topic."""
+    held = msgspec.structs.replace(current(keyring), bad=(BadRecord("types", "lab_report", 7, has_old_value=True),))
+    (change,) = changes(held, WANTED, keyring)
+    assert (change.object_id, change.action, change.what[0][0]) == ("lab_report", CHANGED, "record")
+
+
+@pytest.mark.parametrize(("gone", "is_great"), [(1, False), (2, False), (3, True)])
+def test_more_than_a_fifth_of_a_kind_is_a_great_loss(gone: int, is_great: bool) -> None:
+    """Two of ten are a fifth; three are more."""
+    held = Current(Snapshot(1, types={f"t{one}": MessageType(type=f"t{one}") for one in range(10)}))
+    found = [Change("types", f"t{one}", REMOVED) for one in range(gone)]
+    losses = great_losses(held, found)
+    assert [(loss.kind, loss.gone, loss.held) for loss in losses] == ([("types", 3, 10)] if is_great else [])
+
+
+def test_people_who_would_go_are_counted_and_not_named() -> None:
+    """What is printed is copied."""
+    held = Current(recipients={"P1": PERSON})
+    (loss,) = great_losses(held, [Change("recipients", "P1", REMOVED)])
+    assert (loss.gone, loss.ids) == (1, ())

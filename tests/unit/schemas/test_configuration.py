@@ -42,6 +42,18 @@ FULL = [
         ),
     ),
     (c.CONFIG_VERSION, c.ConfigVersion(version=3, at=1_700_000_000_000, offsets={"apps": 4}, counts={"apps": 4})),
+    (
+        c.CONFIG_CHANGE,
+        c.ConfigChange(
+            version=3,
+            at=1_700_000_000_000,
+            author="duty",
+            kind="types",
+            object_id="lab_report",
+            action="changed",
+            members=[c.MemberChange("lane", "normal", "urgent")],
+        ),
+    ),
 ]
 
 

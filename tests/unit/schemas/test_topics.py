@@ -49,7 +49,7 @@ def test_an_unknown_lane_is_refused(family: Any) -> None:
 
 def test_an_installation_has_every_topic_once() -> None:
     """Per lane, per channel and lane, and the single ones; names are unique."""
-    assert len(INSTALLED) == len(BY_NAME) == 3 * 3 + 2 * 3 + 4 + 4 + 4
+    assert len(INSTALLED) == len(BY_NAME) == 3 * 3 + 2 * 3 + 4 + 4 + 5
     assert {f"deliveries.{channel}.{lane}" for channel in ("sms", "webhook") for lane in LANES} <= set(BY_NAME)
 
 

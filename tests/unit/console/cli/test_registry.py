@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 import typer
+from msgspec import structs
 from typer.testing import CliRunner
 
 from console.cli import registry as cli
 from infra.crypto import load_keyring
+from infra.registry import BadRecord
 from infra.registry_changes import ADDED, CHANGED, REMOVED, Change, Current, Writer, sealed
 from infra.registry_files import Wanted, load
 from infra.settings import Settings
@@ -130,10 +132,43 @@ def test_changes_are_printed_in_words(capsys: pytest.CaptureFixture[str]) -> Non
             Change("types", "lab_report", CHANGED, (("threshold", "0.6", "[red]0.5"),)),
             Change("channels", "fax", REMOVED),
             Change("apps", "emr", ADDED),
-        ]
+        ],
+        Current(),
     )
-    said = capsys.readouterr().out
-    assert said == "+ 应用 emr\n~ 消息类型 lab_report\n    threshold: 0.6 → [red]0.5\n- 渠道 fax\n"
+    assert capsys.readouterr().out.splitlines() == [
+        "+ 应用 emr",
+        "    新应用：此后可按授权发送",
+        "~ 消息类型 lab_report",
+        "    送达阈值：0.6 → [red]0.5",
+        "    涉及：（没有应用获得授权）",
+        "- 渠道 fax",
+        "    渠道被删除：（没有消息类型使用它）不再有这条通路",
+    ]
+
+
+def test_a_great_loss_is_refused_and_told(run: Run, held: list[Current], tmp_path: Path) -> None:
+    """A file cut off in the middle looks like this; `diff` warns of it already."""
+    held[0] = sample(Settings(home=tmp_path))
+    text = (cli.sample_folder() / "channels.yaml").read_text("utf-8")
+    start = text.index("  - id: sms")
+    following = text.find("  - id: ", start + 8)
+    (tmp_path / "channels.yaml").write_text(text[:following] if following > 0 else text, "utf-8")
+    code, said = run("apply", str(tmp_path / "channels.yaml"), "--delete")
+    assert code == 1
+    assert "--force" in said
+    assert "个渠道中的" in said
+    assert "--force" in run("diff", str(tmp_path / "channels.yaml"), "--delete")[1]
+    with pytest.raises(AssertionError, match="nothing may be written"):  # the writer is reached
+        run("apply", str(tmp_path / "channels.yaml"), "--delete", "--force")
+
+
+def test_show_tells_of_a_bad_record(run: Run, held: list[Current], tmp_path: Path) -> None:
+    """The old value is in force, and what mends it is said."""
+    bad = BadRecord("channels", "sms", 7, has_old_value=True)
+    held[0] = structs.replace(sample(Settings(home=tmp_path)), bad=(bad,))
+    code, said = run("show")
+    assert code == 0
+    assert "渠道 sms 的最新记录（偏移 7）无法读取，沿用旧值 → 重新 apply" in said
 
 
 def test_a_providers_own_settings_are_checked(tmp_path: Path) -> None:
