@@ -24,10 +24,14 @@ UNCALLED: Final = frozenset({Stage.DROPPED, Stage.DEFERRED})
 
 
 class Offer(Struct, frozen=True):
-    """One message that a system got acknowledged; `refusal` is the reason why intake must refuse it, if it must."""
+    """One message that a system got acknowledged; `refusal` is the reason why intake must refuse it, if it must.
+
+    `send_at` (UTC ms) is when it may go out at the earliest, 0: at once.
+    """
 
     message_id: bytes
     refusal: str = ""
+    send_at: int = 0
 
 
 class Fact(Struct, frozen=True):
@@ -203,6 +207,16 @@ def is_double_unflagged(case: Case) -> bool:
     return False
 
 
+def is_early(case: Case) -> bool:
+    """A provider was called before the message's time."""
+    return any(call.at < case.offer.send_at for call in case.calls)
+
+
+def is_cancelled_in_vain(case: Case) -> bool:
+    """Said to be cancelled, but a provider took it."""
+    return case.fact is not None and case.fact.status == Status.CANCELLED and bool(case.taken())
+
+
 # -- what is worth counting, and no fault
 
 
@@ -241,6 +255,8 @@ RULES: Final[Mapping[str, Rule]] = {
     "called in a way that the provider does not understand": is_faulty,
     "claimed again after an uncertain call, not flagged": is_unflagged,
     "taken twice by a provider, not flagged": is_double_unflagged,
+    "called before its time": is_early,
+    "cancelled, but taken by a provider": is_cancelled_in_vain,
 }
 COUNTED: Final[Mapping[str, Rule]] = {
     "taken twice by a provider, all flagged": is_double,

@@ -19,6 +19,7 @@ from producers.requests import MessageRequest
 from schemas import ids
 from schemas.errors import MedpostError, Reason
 from schemas.statuses import Lane
+from tests.ledger.asker import Asker
 from tests.ledger.judge import Offer
 
 if TYPE_CHECKING:
@@ -76,6 +77,11 @@ REFUSALS: Final = (
     Reason.TOKEN_SIGNATURE,
 )
 REFUSED: Final = 0.01
+SCHEDULED: Final = 0.03
+"""Part of the messages that shall go out later, some seconds after they were offered."""
+DELAY_S: Final = (5, 40)
+CANCELLED: Final = 0.4
+"""Part of the scheduled ones that their sender takes back as soon as they are acknowledged."""
 
 
 class Wanted(Struct, frozen=True):
@@ -86,6 +92,8 @@ class Wanted(Struct, frozen=True):
     lane: Lane
     request: MessageRequest
     refusal: str = ""
+    delay_s: int = 0
+    is_cancelled: bool = False
 
     @property
     def message_id(self) -> bytes:
@@ -113,6 +121,8 @@ def wanted(number: int, seed: int, *, may_be_cut: bool = True) -> Wanted:
         reference=f"ledger-{seed}-{number}",
     )
     made = Wanted(kind.app_id, kind.app_id, kind.lane, request)
+    if dice.random() < SCHEDULED and kind.type != "queue_called":
+        return structs.replace(made, delay_s=dice.randint(*DELAY_S), is_cancelled=dice.random() < CANCELLED)
     return _spoiled(made, dice.choice(REFUSALS)) if dice.random() < REFUSED else made
 
 
@@ -157,6 +167,7 @@ class Offering:
         options = ClientOptions(lanes=lanes, delivery_timeout_s=DELIVERY_S)
         self._clients = {app: MedpostClient(bootstrap, app, f"{app}-1", key, options) for app, key in KEYS.items()}
         self._clients[FORGER] = MedpostClient(bootstrap, "his", "his-1", "not-the-key-of-this-application-0", options)
+        self._asker = Asker(bootstrap)
         self._thread = threading.Thread(target=self.run, name="offering", daemon=True)
         self._lock = threading.Lock()
         self._again: deque[tuple[float, Wanted, Callable[[Wanted], None]]] = deque()
@@ -193,6 +204,7 @@ class Offering:
             self.ended_at_ms = time.time_ns() // 1_000_000
             for client in self._clients.values():
                 client.close(1)
+            self._asker.close()
 
     def _offer_all(self) -> None:
         began_s = time.monotonic()
@@ -200,7 +212,7 @@ class Offering:
             while time.monotonic() < began_s + number / self._rate_per_s:
                 self._offer_again()
                 time.sleep(LOOK_S)
-            one = wanted(number, self._seed, may_be_cut=number < self._count * CUT_UNTIL)
+            one = _timed(wanted(number, self._seed, may_be_cut=number < self._count * CUT_UNTIL))
             self._submit(one, self._note)
             self.offered += 1
 
@@ -241,6 +253,8 @@ class Offering:
 
     def _note(self, one: Wanted) -> None:
         """It is acknowledged: now and then it is offered once more, or something else under its reference."""
+        if one.is_cancelled:
+            self._asker.cancel(one)
         with self._lock:
             self.accepted.append(one)
             chance = self._dice.random()
@@ -253,7 +267,20 @@ class Offering:
 
     def offers(self) -> list[Offer]:
         """What was acknowledged, for the judge."""
-        return [Offer(one.message_id, one.refusal) for one in self.accepted]
+        return [Offer(one.message_id, one.refusal, _send_at(one)) for one in self.accepted]
+
+
+def _timed(one: Wanted) -> Wanted:
+    """The message with its time, if it has one: from now on it is the same whenever it is offered."""
+    if not one.delay_s:
+        return one
+    at_ms = time.time_ns() // 1_000_000 + one.delay_s * 1000
+    return structs.replace(one, request=structs.replace(one.request, send_at=at_ms))
+
+
+def _send_at(one: Wanted) -> int:
+    at = one.request.send_at
+    return at if isinstance(at, int) else 0
 
 
 def _nothing(_: Wanted) -> None:

@@ -1,6 +1,6 @@
 """How fast it was between the blows, and how long nothing moved because of them. Pure.
 
-Called by the course for its report. Latency is from acceptance to the first call of a provider; the longest gap is
+Called by the course for its report. Latency is from acceptance, or the message's own time, to the first call; the longest gap is
 between two calls of a lane while messages were offered.
 """
 
@@ -41,7 +41,8 @@ def paces(evidence: Evidence, fallen: Sequence[Fallen], ended_at_ms: int) -> lis
     for one in evidence.log:
         event = one.event
         if event.stage == Stage.ACCEPTED and event.message_id in first_call:
-            waited[event.lane].append((event.accepted_at, first_call[event.message_id] - event.accepted_at))
+            begins = max(event.accepted_at, event.plan.send_at if event.plan is not None else 0)
+            waited[event.lane].append((begins, first_call[event.message_id] - begins))
     return [_pace(lane, waited.get(lane, []), _spans(fallen, lane), ended_at_ms) for lane in LANES]
 
 

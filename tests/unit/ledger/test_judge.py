@@ -196,3 +196,18 @@ def test_the_table_names_every_rule_once() -> None:
 def test_offenders_are_named_once() -> None:
     """A message that breaks two rules is looked at once."""
     assert verdict([], [], None, told=False).offenders == [ME]
+
+
+def test_a_call_before_its_time_is_found() -> None:
+    """A reminder that comes early is as wrong as one that comes late."""
+    assert broken(verdict(GOOD_LOG, GOOD_CALLS, offer=Offer(ME, send_at=21))) == {"called before its time"}
+    assert verdict(GOOD_LOG, GOOD_CALLS, offer=Offer(ME, send_at=20)).is_clean
+
+
+def test_a_cancelled_message_that_was_taken_is_found() -> None:
+    """Its sender was told that nobody got it."""
+    log = [claim(1, 10), answer(1, 30), completed(40, "cancelled")]
+    found = verdict(log, GOOD_CALLS, Fact("cancelled", "cancelled_by_sender"))
+    assert "cancelled, but taken by a provider" in broken(found)
+    never = verdict([completed(40, "cancelled")], [], Fact("cancelled", "cancelled_by_sender"))
+    assert never.is_clean
