@@ -1,7 +1,7 @@
 """`medpost phone show | templates`: the simulated phones, for whoever tries medpost without a provider.
 
 `show` lists what recipients got on every channel; `templates` does what a hospital does at its vendor's console: it
-has the registry's SMS templates approved. Talks to the simulated providers only, and never sends a message.
+has the registry's vendor templates approved. Talks to the simulated providers only, and never sends a message.
 """
 
 from typing import Annotated
@@ -29,12 +29,17 @@ def received(
 ) -> int:
     """List what was received; exit code 1 when it is nothing."""
     since_ms = SystemClock().now_ms() - minutes * MINUTE_MS
-    found = [one for one in Phone(tour.simulators_of(load())).received(since_ms) if one.recipient.endswith(to)]
+    found = [one for one in Phone(tour.simulators_of(load())).received(since_ms) if is_to(one.recipient, to)]
     if found or form is not Format.TABLE:
         show([_row(one) for one in found], HEADINGS, form)
     else:
         typer.echo(f"最近 {minutes} 分钟什么也没有收到")
     return int(not found)
+
+
+def is_to(recipient: str, wanted: str) -> bool:
+    """Whether a recipient ends so; a mail address also before the @."""
+    return recipient.endswith(wanted) or recipient.partition("@")[0].endswith(wanted)
 
 
 def _row(one: Received) -> dict[str, str]:
@@ -48,12 +53,12 @@ def _row(one: Received) -> dict[str, str]:
     }
 
 
-@app.command("templates", help="在模拟短信供应商处报备登记库里的全部短信模板。")
+@app.command("templates", help="在模拟供应商处报备登记库里的全部短信与微信模板。")
 def templates() -> int:
-    """Have the registry's SMS templates approved by the simulated vendors."""
+    """Have the registry's vendor templates approved by the simulated vendors."""
     settings = load()
     count = Phone(tour.simulators_of(settings)).approve_templates(tour.snapshot_of(settings))
-    typer.echo(f"✓ {count} 个短信模板已在模拟供应商处报备")
+    typer.echo(f"✓ {count} 个短信与微信模板已在模拟供应商处报备")
     return 0
 
 

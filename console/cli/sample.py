@@ -5,7 +5,8 @@ end, and prints what came of it. Stops again what it started itself, unless told
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import Annotated, Final
 
 import typer
@@ -56,12 +57,12 @@ def sample(*, keep: Keep = False) -> int:
 
 
 def _day(settings: Settings, memory: tour.Memory) -> int:
-    _head(2, "登记示例医院：4 个系统、8 种消息、2 个渠道")
+    _head(2, "登记示例医院：4 个系统、9 种消息、4 个渠道")
     provision_installation(settings)
     version, _ = apply_place(settings, sample_folder(), author="sample")
     phone = Phone(tour.simulators_of(settings))
     approved = phone.approve_templates(tour.snapshot_of(settings))
-    typer.echo(f"  ✓ 登记版本 {version}；{approved} 个短信模板已在模拟供应商处报备")
+    typer.echo(f"  ✓ 登记版本 {version}；{approved} 个短信与微信模板已在模拟供应商处报备")
     tour.start_roles(settings)
     tour.wait_ready(settings, typer.echo, memory)
     since_ms = time.time_ns() // 1_000_000
@@ -152,12 +153,20 @@ def _phone(received: Sequence[Received]) -> None:
             "at": words.moment(message.at)[11:19],
             "channel": message.channel,
             "to": masked(message.recipient),
-            "text": f"{message.title} {message.text}".strip(),
+            "text": " ".join(f"{message.title} {message.text}".split()),
         }
-        for message in list(newest.values())[:SHOWN_MESSAGES]
+        for message in by_turns(newest.values())[:SHOWN_MESSAGES]
     ]
     show(rows, {"at": "时间", "channel": "渠道", "to": "收件人", "text": "内容"}, Format.TABLE)
     typer.echo(f"  共收到 {len(received)} 条")
+
+
+def by_turns(received: Iterable[Received]) -> list[Received]:
+    """One of each channel, then another of each, so that a few show them all."""
+    by_channel: dict[str, list[Received]] = {}
+    for message in received:
+        by_channel.setdefault(message.channel, []).append(message)
+    return [message for turn in zip_longest(*by_channel.values()) for message in turn if message is not None]
 
 
 def _next_steps(*, is_running: bool) -> None:

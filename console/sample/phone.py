@@ -22,6 +22,7 @@ from sinks.channels.sms_tencent import vendor_template
 TIMEOUT_S: Final = 10.0
 PAGE: Final = 1_000
 _SIGNED: Final = re.compile(r"^【[^】]*】")
+_OPENID: Final = re.compile(r"o[0-9A-Za-z_-]{27}")
 _VARIABLE: Final = re.compile(r"\{\{\s*([a-z_]+)[^}]*\}\}")
 """A parameter in a text of ours, with or without a default; the vendor gets the value that we rendered."""
 
@@ -45,7 +46,7 @@ class Phone:
         self._url = url.rstrip("/")
 
     def approve_templates(self, snapshot: Snapshot) -> int:
-        """Register every SMS template of the registry, as a hospital does at its vendor; returns how many."""
+        """Register every vendor template of the registry, as a hospital does at its vendors; returns how many."""
         wanted = list(_templates(snapshot))
         self._ask("/sim/templates", wanted)
         return len(wanted)
@@ -80,14 +81,17 @@ def _templates(snapshot: Snapshot) -> Iterable[dict[str, str]]:
     """Vendor templates as each vendor of the channel writes them, without the signature it puts in front itself."""
     for kind in snapshot.types.values():
         for entry in kind.channels:
-            template, config = entry.template, snapshot.channels.get("sms")
-            if entry.channel == "sms" and config is not None and template is not None and template.template_code:
+            template, config = entry.template, snapshot.channels.get(entry.channel)
+            if config is not None and template is not None and template.template_code:
                 for account in accounts_of(config):
                     yield from _as_vendor_writes(account, template)
 
 
 def _as_vendor_writes(account: ChannelConfig, template: Template) -> Iterable[dict[str, str]]:
-    """Named variables `${name}` with one vendor; with the other positional ones, `{1}`, in the order of its setting."""
+    """Variables as the vendor writes them: `${name}`, `{1}` in the order of its setting, or `{{thing1.DATA}}`."""
+    if account.provider == "template":
+        yield {"provider": account.provider, "template_id": template.template_code, "text": _keyed_text(template)}
+        return
     text = _vendor_text(template)
     if account.provider == "tencent":
         mapped = vendor_template(account.settings.get(f"template.{template.template_code}", "0()"))
@@ -107,6 +111,19 @@ def _vendor_text(template: Template) -> str:
     return _VARIABLE.sub(r"${\1}", text)
 
 
+def _keyed_text(template: Template) -> str:
+    """The title, then the text with the vendor's keys in it."""
+    text = template.text
+    for key, ours in sorted(template.parameters.items(), key=lambda one: -len(one[1])):
+        text = text.replace(ours, f"{{{{{key}.DATA}}}}", 1)
+    return f"{template.title}\n{text}"
+
+
 def masked(recipient: str) -> str:
-    """A recipient as it may be shown: the middle of a number is starred."""
+    """A recipient as it may be shown: the middle of a number, of an openid or of a mail's name is starred."""
+    name, at, domain = recipient.partition("@")
+    if at:
+        return f"{name[:2]}****{name[-2:]}@{domain}"
+    if _OPENID.fullmatch(recipient):
+        return f"{recipient[:5]}****{recipient[-4:]}"
     return f"{recipient[:3]}****{recipient[-4:]}" if recipient.isdigit() and len(recipient) > 7 else recipient

@@ -81,9 +81,9 @@ def test_nothing_is_ready_until_something_is_applied(settings: Settings, reading
         reading.wait_ready(1.5)
     version, found = apply_place(settings, sample_folder())
     until(lambda: reading.is_ready, PATIENCE_S)
-    assert (version, len(found)) == (1, 4 + 9 + 2 + 82)
+    assert (version, len(found)) == (1, 4 + 9 + 4 + 82)
     snapshot = reading.snapshot
-    assert (len(snapshot.apps), len(snapshot.types), len(snapshot.channels)) == (4, 9, 2)
+    assert (len(snapshot.apps), len(snapshot.types), len(snapshot.channels)) == (4, 9, 4)
     assert snapshot.channels["sms"].base_url == "http://127.0.0.1:9/aliyun/"
     assert reading.channel_secrets(snapshot.channels["sms"])["access_key_id"] == "medpost-demo-key"
 
@@ -247,9 +247,9 @@ def test_the_commands_apply_tell_and_explain(command: Callable[..., tuple[int, s
     code, said = command("registry", "diff", str(changed))
     assert (code, "rate_per_s: 200.0 → 150.0" in said) == (1, True)
     code, said = command("registry", "show", "--format", "jsonl")
-    assert (code, said.count("\n")) == (0, 4 + 9 + 3 + 1)  # SMS has two providers
+    assert (code, said.count("\n")) == (0, 4 + 9 + 5 + 1)  # SMS has two providers
     code, said = command("routing", "explain", "--type", "lab_report", "--format", "jsonl")
-    assert [line.split('"channel": "')[1].split('"')[0] for line in said.splitlines()] == ["webhook", "sms"]
+    assert [line.split('"channel": "')[1].split('"')[0] for line in said.splitlines()] == ["wechat", "webhook", "sms"]
     code, said = command("routing", "explain", "--type", "critical_value", "--recipient", "staff_id:S001")
     assert (code, said.count("立即：权重 ≥ 阈值 0.1")) == (0, 2)
     assert command("routing", "explain", "--type", "lab_report", "--recipient", "patient_id:P9999")[0] == 1

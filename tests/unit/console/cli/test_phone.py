@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from console.cli import phone as cli
+from console.cli.phone import is_to
 from console.sample.phone import Received
 
 Run = Callable[..., tuple[int, str]]
@@ -81,4 +82,14 @@ def test_nothing_received_is_1(run: Run) -> None:
 
 def test_templates_are_approved_and_counted(run: Run) -> None:
     """Those of the registry."""
-    assert run("templates") == (0, "✓ 5 个短信模板已在模拟供应商处报备\n")
+    assert run("templates") == (0, "✓ 5 个短信与微信模板已在模拟供应商处报备\n")
+
+
+@pytest.mark.parametrize(
+    ("recipient", "wanted", "is_it"),
+    [("13800001001", "1001", True), ("patient.1001@mail.example", "1001", True), ("app/P0001", "app/P0001", True),
+     ("patient.1001@mail.example", "1002", False), ("a@mail.example", "mail.example", True)],
+)  # fmt: skip
+def test_a_recipient_is_found_by_its_end(recipient: str, wanted: str, is_it: bool) -> None:
+    """Of a mail address also by the end of its name."""
+    assert is_to(recipient, wanted) is is_it

@@ -49,3 +49,18 @@ def test_a_number_is_shown_without_its_middle() -> None:
     """A phone number is starred; an endpoint is not."""
     assert masked("13800001234") == "138****1234"
     assert masked("ward/3a") == "ward/3a"
+    assert masked("oHeanDemoFollower00000001001") == "oHean****1001"
+    assert masked("patient.1002@mail.example") == "pa****02@mail.example"
+
+
+def test_a_service_account_gets_its_keys_and_a_title() -> None:
+    """Keys stand where our texts do, each once, below the title."""
+    template = Template(
+        title="报告", template_code="T1", text="项目：{{ item[:20] }}\n时间：{{ at }}",
+        parameters={"thing1": "{{ item[:20] }}", "time2": "{{ at }}"},
+    )  # fmt: skip
+    kind = MessageType(type="lab_report", channels=[TypeChannel(channel="wechat", template=template)])
+    snapshot = Snapshot(types={"lab_report": kind}, channels={"wechat": ChannelConfig("wechat", "template")})
+    assert list(_templates(snapshot)) == [
+        {"provider": "template", "template_id": "T1", "text": "报告\n项目：{{thing1.DATA}}\n时间：{{time2.DATA}}"}
+    ]
