@@ -1,7 +1,7 @@
-"""Questions to the store that an application may ask about its own messages as a whole.
+"""Questions to the store about all messages of applications together.
 
-Called by the HTTP gateway. Reads only; raises UnavailableError when the store cannot answer. What became of one
-message is asked in `infra.queries`.
+Called by `medpost backlog --check`. Reads only; raises UnavailableError when the store cannot answer. What became of
+one message is asked in `infra.queries`.
 """
 
 from typing import Final
@@ -11,36 +11,42 @@ from msgspec import Struct
 
 from infra.clickhouse import Store
 
-OPEN_BY_CHANNEL: Final = """
-SELECT lane, channel, count() AS messages FROM (
-    SELECT message_id, any(lane) AS lane, argMaxIf(channel, (accepted_at, latency_ms), channel != '') AS channel
+OPEN: Final = """
+SELECT
+    app_id, lane,
+    countIf(begun <= {until_ms:Int64} AND (ended = 0 OR ended > {until_ms:Int64})) AS messages,
+    countIf(begun <= {from_ms:Int64} AND (ended = 0 OR ended > {until_ms:Int64})) AS at_least,
+    countIf(begun <= {until_ms:Int64} AND (ended = 0 OR ended > {from_ms:Int64})) AS at_most
+FROM (
+    SELECT
+        any(app_id) AS app_id,
+        anyIf(lane, stage = 'accepted') AS lane,
+        minIf(toUnixTimestamp64Milli(at), stage = 'accepted') AS begun,
+        minIf(toUnixTimestamp64Milli(at), stage = 'completed' AND status != 'rejected') AS ended
     FROM events
-    WHERE app_id = {app_id:String}
+    WHERE stage IN ('accepted', 'completed')
         AND accepted_at >= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC')
         AND accepted_day >= toDate(fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC'), 'Asia/Shanghai')
-        AND message_id NOT IN (
-            SELECT message_id FROM message_facts
-            WHERE app_id = {app_id:String}
-                AND accepted_day >= toDate(fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC'), 'Asia/Shanghai')
-                AND status != 'rejected'
-        )
     GROUP BY message_id
     HAVING countIf(stage = 'accepted') > 0
 )
-GROUP BY lane, channel
-ORDER BY lane, channel
+GROUP BY app_id, lane
+ORDER BY app_id, lane
 """
-"""Repeats of an event change neither `any`, nor `argMax`, nor the count of messages: no FINAL is needed."""
+"""Repeats of an event change neither `any` nor `min`: no FINAL is needed."""
 
 
 class OpenCount(Struct, frozen=True, kw_only=True):
-    """Open messages of a lane whose latest channel is `channel` ("": none was issued yet)."""
+    """Open messages of an application and lane at a moment, and the bounds within a span of time before it."""
 
+    app_id: str
     lane: str
-    channel: str
     messages: int
+    at_least: int
+    at_most: int
 
 
-def open_by_channel(store: Store, app_id: str, since_ms: int) -> list[OpenCount]:
-    """An application's open messages, accepted since then (UTC milliseconds), by lane and channel."""
-    return msgspec.convert(store.rows(OPEN_BY_CHANNEL, app_id=app_id, since_ms=since_ms), list[OpenCount])
+def open_messages(store: Store, since_ms: int, span_ms: tuple[int, int]) -> list[OpenCount]:
+    """Messages accepted since then and open at the end of the span (all UTC ms), by application and lane."""
+    asked = {"since_ms": since_ms, "from_ms": span_ms[0], "until_ms": span_ms[1]}
+    return msgspec.convert(store.rows(OPEN, **asked), list[OpenCount])

@@ -30,6 +30,7 @@ NOUNS: Final = (
     "dlq",
     "hold",
     "accounts",
+    "backlog",
     "routing",
     "token",
     "check_record",

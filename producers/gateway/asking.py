@@ -1,11 +1,13 @@
 """What a sender may ask: how a message stands, its trace, how many are open.
 
-Answers come from the trace, which is some seconds behind: a message taken a moment ago is `accepted`, never unknown. No
-recipient's name, pseudonym or hash is answered.
+Answers come from the trace, which is some seconds behind: a message taken a moment ago is `accepted`, never unknown.
+How many are open is what settle told within the last 2 s. No recipient's name, pseudonym or hash is answered.
 """
 
 from typing import Final
 
+from infra import backlog as backlogs
+from infra.backlog import Line
 from infra.queries import TraceEvent
 from infra.standing import Standing
 from producers.gateway.call import Answer, Call
@@ -15,11 +17,10 @@ from producers.gateway.models import Accepted, Backlog, ChannelBacklog, EventLis
 from producers.gateway.problems import Refused, problem, refused
 from producers.gateway.times import rfc3339
 from schemas import ids
-from schemas.errors import Permanent, Reason
+from schemas.errors import Permanent, Reason, UnavailableError
 
 YOUNG_MS: Final = 60_000
 """For so long an id may be on its way to the store."""
-BACKLOG_MS: Final = 7 * 86_400_000
 
 
 async def message(counter: Counter, call: Call) -> Answer:
@@ -51,9 +52,27 @@ async def backlog(counter: Counter, call: Call) -> Answer:
     app_id = call.sender.app.app_id
     if call.request.match_info["app_id"] != app_id:
         raise refused("not_found", "只能查询本应用", "only your own application")
-    found = await counter.library.backlog(app_id, call.now_ms - BACKLOG_MS)
-    channels = [ChannelBacklog(one.lane, one.channel, one.messages) for one in found]
-    return Answer(200, Backlog(app_id, sum(one.messages for one in found), channels))
+    if not counter.backlogs.is_ready():
+        raise UnavailableError("the live backlog has not been read yet", "try again in a moment")
+    told = counter.backlogs.told
+    channels = [_channel(line) for line in backlogs.lines(told) if line.app_id == app_id]
+    messages = sum(count for (app, _), count in backlogs.open_messages(told).items() if app == app_id)
+    is_complete = not backlogs.stale(told, counter.settings.partitions, call.now_ms)
+    return Answer(200, Backlog(app_id, messages, is_complete, channels))
+
+
+def _channel(line: Line) -> ChannelBacklog:
+    return ChannelBacklog(
+        line.lane,
+        line.channel,
+        line.waiting + line.in_flight,
+        line.waiting,
+        line.in_flight,
+        rfc3339(line.oldest_at) if line.oldest_at else None,
+        line.issued_per_s,
+        line.eta_s,
+        line.reason,
+    )
 
 
 async def _standing_of(counter: Counter, call: Call, message_id: str) -> Answer:

@@ -5,6 +5,7 @@ Made once by `role` (or a test). Holds no state of a request.
 
 from msgspec import Struct
 
+from infra.backlog import Backlogs
 from infra.clock import Clock
 from infra.registry import Registry
 from infra.settings import Settings
@@ -28,6 +29,7 @@ class Parts(Struct, frozen=True):
     outbox: Outbox
     library: Library
     clock: Clock
+    backlogs: Backlogs
 
 
 class Counter:
@@ -38,6 +40,7 @@ class Counter:
         self.outbox = parts.outbox
         self.library = parts.library
         self.clock = parts.clock
+        self.backlogs = parts.backlogs
         self.memory = Memory()
         self.quota = Quota(parts.settings.gateway_rate_per_s, parts.settings.gateway_messages_per_day)
         self._registry = parts.registry

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
-from infra import app_queries, queries
-from infra.app_queries import OpenCount
+from infra import queries
 from infra.clickhouse import Store
 from infra.queries import Fact, TraceEvent
 from infra.standing import Standing, in_order, standing
@@ -46,10 +45,6 @@ class Library:
         """Standing and trace, from one reading."""
         facts, events = await self._known(message_id, app_id)
         return standing(facts, events), in_order(events)
-
-    async def backlog(self, app_id: str, since_ms: int) -> list[OpenCount]:
-        """The application's open messages by lane and channel."""
-        return await self._ask(lambda store: app_queries.open_by_channel(store, app_id, since_ms))
 
     async def _known(self, message_id: str, app_id: str) -> tuple[list[Fact], list[TraceEvent]]:
         def read(store: Store) -> tuple[list[Fact], list[TraceEvent]]:

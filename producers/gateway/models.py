@@ -204,18 +204,32 @@ class EventList(Struct, frozen=True):
 
 
 class ChannelBacklog(Struct, frozen=True):
-    """Open messages of one lane and channel; an empty channel means: nothing of it has been issued yet."""
+    """What waits, or is being sent, of one lane and channel: `messages` is both together.
+
+    `oldest_at`: since when the first in line is due; `eta_s`: seconds until the line is empty at this rate, null when
+    nobody can say; `reason`: why nothing is sent at present, empty while it is.
+    """
 
     lane: str
     channel: str
     messages: int
+    waiting: int
+    in_flight: int
+    oldest_at: str | None
+    per_second: float
+    eta_s: float | None
+    reason: str
 
 
 class Backlog(Struct, frozen=True):
-    """An application's open messages of the last seven days, counted in the trace (some seconds behind)."""
+    """An application's open messages, at most 2 s ago: those for later and those that await a receipt among them.
+
+    `is_complete` false: a part of the platform has not told its count for 10 s, and what it told last is used.
+    """
 
     app_id: str
     messages: int
+    is_complete: bool
     channels: list[ChannelBacklog]
 
 

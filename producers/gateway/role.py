@@ -15,6 +15,7 @@ import uvloop
 from prometheus_client import Gauge
 
 from infra import settings as settings_module
+from infra.backlog import Backlogs
 from infra.clock import SystemClock
 from infra.crypto import Keyring, load_keyring
 from infra.local.ports import pick_port
@@ -48,17 +49,21 @@ def run(settings: Settings) -> int:
     registry, health = Registry(settings), Health()
     library = Library(lambda: settings_module.store_endpoint(settings))
     outbox = Outbox(settings_module.kafka_endpoint(settings), settings.gateway_ack_s)
-    parts = Parts(settings, registry, key_opener(load_keyring(settings)), outbox, library, SystemClock())
+    backlogs = Backlogs(settings)
+    open_key = key_opener(load_keyring(settings))
+    parts = Parts(settings, registry, open_key, outbox, library, SystemClock(), backlogs)
     health.ready_when(lambda: registry.is_ready, "the registry")
     beside = HealthServer(health, settings.run_folder / "gateway.json")
     beside.start()
     registry.start()
+    backlogs.start()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(parts, health))
     finally:
         beside.stop()
         registry.close()
+        backlogs.close()
         library.close()
         log.info("stopped", unacknowledged=outbox.close())
     return 0

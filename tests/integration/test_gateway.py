@@ -21,7 +21,7 @@ from msgspec import structs
 from console.cli.registry import sample_folder
 from infra import migrate
 from infra.clickhouse import Store
-from infra.kafka import LogReader
+from infra.kafka import LogReader, Publisher
 from infra.local import broker, processes
 from infra.local.ports import LOOPBACK, any_port
 from infra.local.probe import http_answers
@@ -33,8 +33,8 @@ from producers.http_client import HttpClient
 from producers.http_wire import HttpOptions
 from producers.requests import MessageRequest
 from schemas import ids
-from schemas.codec import EVENT, REQUEST
-from schemas.records import Event, Request
+from schemas.codec import BACKLOG, EVENT, REQUEST
+from schemas.records import Backlog, BacklogApp, BacklogLine, Event, Request
 from sinks.ingest import Ingest
 from tests import openapi_probe
 from tests.integration.gateway_stage import SECRETS, VISIT, Stage, prepared, registration, running
@@ -82,6 +82,14 @@ def requests_in(stage: Stage) -> list[Request]:
     """Everything that was asked about messages."""
     with LogReader(stage.settings.kafka) as reader:
         return [REQUEST.decode(record.value) for record in reader.read_all(stage.settings.topic("requests"))]
+
+
+def tell_backlog(stage: Stage, told: Backlog) -> None:
+    """As settle does; returns when the gateway has surely heard it."""
+    publisher = Publisher(stage.settings.kafka)
+    publisher.publish(stage.settings.topic("stats.backlog"), BACKLOG.encode(told), b"normal/0")
+    assert publisher.close(10) == 0
+    time.sleep(0.5)
 
 
 def webhook_secret() -> str:
@@ -184,8 +192,13 @@ def test_an_application_sees_its_own_messages_only(stage: Stage) -> None:
     assert stage.call("GET", "/v1/messages?reference=old-done").body == found.body
     trace = stage.call("GET", f"/v1/messages/{done}/events")
     assert [one["stage"] for one in trace.body["events"]] == ["accepted", "sending", "completed"]
+    tell_backlog(stage, Backlog("normal", 0, "w", 0, [BacklogApp("his", 4)], [BacklogLine("sms", "his", 2, 1)]))
     backlog = stage.call("GET", "/v1/apps/his/backlog")
-    assert {"lane": "normal", "channel": "sms", "messages": 1} in backlog.body["channels"]
+    assert (backlog.body["messages"], backlog.body["is_complete"]) == (4, False)
+    (line,) = backlog.body["channels"]
+    assert (line["lane"], line["channel"], line["messages"], line["waiting"], line["eta_s"]) == (
+        "normal", "sms", 3, 2, None,
+    )  # fmt: skip
     for path in (
         f"/v1/messages/{done}",
         f"/v1/messages/{done}/events",

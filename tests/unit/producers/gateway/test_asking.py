@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from infra.app_queries import OpenCount
+from infra.backlog import Told
 from infra.queries import TraceEvent
 from infra.standing import Standing, standing
 from producers.gateway import asking
@@ -12,8 +12,12 @@ from producers.gateway.call import Answer, Call
 from producers.gateway.keys import Caller
 from producers.gateway.memory import Memory, Taken
 from producers.gateway.problems import Refused
+from producers.gateway.times import rfc3339
 from schemas import ids
 from schemas.configuration import AppConfig
+from schemas.errors import UnavailableError
+from schemas.records import Backlog, BacklogApp, BacklogLine
+from schemas.statuses import LANES
 from tests.answers import event, fact
 
 NOW_MS = 1_700_000_000_000
@@ -35,18 +39,20 @@ class Shelf:
         """As the library."""
         return self._found.get(message_id, [])
 
-    async def backlog(self, _app_id: str, since_ms: int) -> list[OpenCount]:
-        """As the library."""
-        assert since_ms == NOW_MS - asking.BACKLOG_MS
-        return [OpenCount(lane="normal", channel="sms", messages=2), OpenCount(lane="normal", channel="", messages=3)]
-
 
 def counter(found: dict[str, list[TraceEvent]] | None = None, taken_ms: int | None = None) -> Any:
     """As much of the counter as is asked for."""
     memory = Memory()
     if taken_ms is not None:
         memory.note(NAMED, Taken("his", b"", taken_ms))
-    return SimpleNamespace(library=Shelf(found or {}), memory=memory)
+    lines = [BacklogLine("sms", "his", 2, 1, NOW_MS - 60_000, 0.5), BacklogLine("sms", "lis", 7)]
+    told = [
+        Told(Backlog(lane, 0, "w", NOW_MS, [BacklogApp("his", 5), BacklogApp("lis", 9)], lines), NOW_MS)
+        for lane in LANES
+    ]
+    backlogs = SimpleNamespace(is_ready=lambda: True, told=told)
+    settings = SimpleNamespace(partitions=1)
+    return SimpleNamespace(library=Shelf(found or {}), memory=memory, backlogs=backlogs, settings=settings)
 
 
 def call(path: str = "/", **match: str) -> Call:
@@ -88,11 +94,25 @@ async def test_a_young_id_is_never_unknown(message_id: str, taken_ms: int | None
 
 
 async def test_the_backlog_is_one_s_own() -> None:
-    """Summed over lanes and channels."""
+    """Summed over lanes; by lane and channel what waits, since when, and how long it takes."""
     answer = await asking.backlog(counter(), call(app_id="his"))
-    assert (answer.body.messages, len(answer.body.channels)) == (5, 2)
+    assert (answer.body.messages, answer.body.is_complete, len(answer.body.channels)) == (15, True, 3)
+    first = answer.body.channels[0]
+    assert (first.lane, first.channel, first.messages, first.waiting, first.in_flight) == ("urgent", "sms", 3, 2, 1)
+    assert (first.oldest_at, first.per_second, first.eta_s, first.reason) == (rfc3339(NOW_MS - 60_000), 0.5, 4.0, "")
     with pytest.raises(Refused):
         await asking.backlog(counter(), call(app_id="lis"))
+
+
+async def test_a_backlog_that_not_everybody_told_says_so() -> None:
+    """What was told last is used; before anything was read there is no answer."""
+    some = counter()
+    some.backlogs.told.pop()
+    answer = await asking.backlog(some, call(app_id="his"))
+    assert (answer.body.messages, answer.body.is_complete) == (10, False)
+    some.backlogs.is_ready = lambda: False
+    with pytest.raises(UnavailableError):
+        await asking.backlog(some, call(app_id="his"))
 
 
 @pytest.mark.parametrize("path", ["/", "/?reference=", f"/?reference={'x' * 257}"])
