@@ -1,7 +1,7 @@
 """How fast it was between the blows, and how long nothing moved because of them. Pure.
 
-Called by the course for its report. Latency is from acceptance, or the message's own time, to the first call; the longest gap is
-between two calls of a lane while messages were offered.
+Called by the course for its report. Latency is from acceptance, or the message's own time, to the first call; the
+longest gap is between two calls of a lane while messages were offered.
 """
 
 from collections import defaultdict
