@@ -51,6 +51,7 @@ def make_topics(settings: Settings, lane: str = LANE) -> None:
         topics.REQUESTS,
         topics.OUTCOMES,
         topics.DEAD,
+        topics.HOLDS,
         topics.BACKLOG,
         *topics.CONFIG.values(),
     ]
