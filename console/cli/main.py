@@ -33,6 +33,7 @@ NOUNS: Final = (
     "backlog",
     "routing",
     "token",
+    "analyst",
     "check_record",
 )
 """Modules of `console.cli`, in the order of the help text."""

@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from infra.analyst import FILE
 from infra.local import probe, processes
 from infra.local.ports import LOOPBACK
 
@@ -40,7 +41,14 @@ class StoreSite(Struct, frozen=True):
             str(self.folder / "data"),
             "--port",
             str(self.port),
+            "--analyst",
+            str(self.analyst),
         )
+
+    @property
+    def analyst(self) -> Path:
+        """The file with the analyst's account."""
+        return self.folder / FILE
 
 
 def start(site: StoreSite, environment: Mapping[str, str], *, ends_with_parent: bool = False) -> processes.Record:

@@ -12,6 +12,7 @@ from typing import Final
 
 from aiohttp import web
 
+from infra.analyst import Account, ensure_account
 from infra.local.ports import LOOPBACK
 from infra.local.store.engine import EngineError
 from infra.local.store.front import Front, application
@@ -26,9 +27,10 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--path", type=Path, required=True, help="folder of the store")
     arguments.add_argument("--port", type=int, required=True, help="port on the loopback")
+    arguments.add_argument("--analyst", type=Path, help="file with the analyst's account, made when there is none")
     asked = arguments.parse_args()
     try:
-        serve(asked.path, asked.port)
+        serve(asked.path, asked.port, asked.analyst)
     except UnavailableError as problem:
         sys.stderr.write(f"{problem.detail}; {problem.remedy}\n")
         sys.exit(3)
@@ -36,9 +38,9 @@ def main() -> None:
     os._exit(0)  # an engine call that would not end must not keep us: the data are safe at any point
 
 
-def serve(path: Path, port: int) -> None:
+def serve(path: Path, port: int, analyst: Path | None = None) -> None:
     """Opens the engine and serves; raises UnavailableError when folder or port are in use."""
-    front = opened(path)
+    front = opened(path, ensure_account(analyst) if analyst is not None else None)
     try:
         web.run_app(application(front), host=LOOPBACK, port=port, print=None, shutdown_timeout=STOP_GRACE_S)
     except OSError as problem:
@@ -46,14 +48,14 @@ def serve(path: Path, port: int) -> None:
         raise UnavailableError(f"port {port} on {LOOPBACK}: {problem.strerror}", "stop what listens there") from None
 
 
-def opened(path: Path) -> Front:
+def opened(path: Path, account: Account | None = None) -> Front:
     """The engine on that folder, which is made when new; raises UnavailableError."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
         raise UnavailableError(f"cannot make the folder {path}: {problem.strerror}", "make it writable") from None
     try:
-        return Front(path)
+        return Front(path, account)
     except EngineError as problem:
         raise UnavailableError(
             f"cannot open the store in {path}: {problem}",

@@ -15,6 +15,8 @@ from infra.local.store.guard import RefusedError
 FULL_USER: Final = "default"
 READER: Final = "reader"
 """May read tables and nothing else: no host files, no own settings."""
+ANALYST: Final = "analyst"
+"""As the reader, within limits of its own, and with a password."""
 
 _TRANSPORT: Final = frozenset(
     {
@@ -34,6 +36,7 @@ class Asked(Struct, frozen=True):
     query: bytes
     database: str
     user: str
+    password: str
     default_format: str
     query_id: str
     settings: dict[str, str]
@@ -46,13 +49,15 @@ def read_request(url: Mapping[str, str], headers: Mapping[str, str], new_id: str
     """The request's parts; raises RefusedError for what is not spoken here or a user that does not exist."""
     if url.get("compress", "0") != "0" or url.get("decompress", "0") != "0":
         raise RefusedError(48, "NOT_IMPLEMENTED", "compress=1 and decompress=1 are not spoken here, use HTTP's own")
-    user = headers.get("X-ClickHouse-User") or url.get("user") or basic_user(headers.get("Authorization", ""))
-    if user not in (FULL_USER, READER):
-        raise RefusedError(516, "AUTHENTICATION_FAILED", f"there are two users here: {FULL_USER} and {READER}")
+    basic, password = basic_account(headers.get("Authorization", ""))
+    user = headers.get("X-ClickHouse-User") or url.get("user") or basic
+    if user not in (FULL_USER, READER, ANALYST):
+        raise RefusedError(516, "AUTHENTICATION_FAILED", f"the users here are {FULL_USER}, {READER} and {ANALYST}")
     return Asked(
         query=url.get("query", "").encode("utf-8", "surrogateescape"),
         database=url.get("database") or headers.get("X-ClickHouse-Database") or "default",
         user=user,
+        password=headers.get("X-ClickHouse-Key") or url.get("password") or password,
         default_format=url.get("default_format") or headers.get("X-ClickHouse-Format") or "TabSeparated",
         query_id=url.get("query_id") or new_id,
         settings={name: value for name, value in url.items() if _is_setting(name)},
@@ -61,14 +66,15 @@ def read_request(url: Mapping[str, str], headers: Mapping[str, str], new_id: str
     )
 
 
-def basic_user(authorization: str) -> str:
-    """The user of an HTTP Basic header; the full one when there is none. The password is not looked at."""
+def basic_account(authorization: str) -> tuple[str, str]:
+    """User and password of an HTTP Basic header; the full user without one when there is none."""
     if not authorization.startswith("Basic "):
-        return FULL_USER
+        return FULL_USER, ""
     try:
-        return base64.b64decode(authorization[6:], validate=True).decode().partition(":")[0] or FULL_USER
+        user, _, password = base64.b64decode(authorization[6:], validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         raise RefusedError(516, "AUTHENTICATION_FAILED", "the Authorization header is not readable") from None
+    return user or FULL_USER, password
 
 
 def _is_setting(name: str) -> bool:

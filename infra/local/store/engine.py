@@ -83,8 +83,11 @@ def quote_name(name: str) -> str:
 class Handle:
     """One connection to the open engine; serves one request at a time."""
 
-    def __init__(self, path: Path, readonly: int = 0) -> None:
-        """`readonly` is the engine's setting: 0 all, 1 reads with fixed settings, 2 reads and own settings."""
+    def __init__(self, path: Path, readonly: int = 0, limits: Mapping[str, int] | None = None) -> None:
+        """`readonly` is the engine's setting: 0 all, 1 reads with fixed settings, 2 reads and own settings.
+
+        `limits` are settings laid over `BASE` before `readonly` closes them.
+        """
         try:
             self._connection = chdb.connect(connection_string(path))
         except (RuntimeError, chdb.ChdbError) as problem:
@@ -92,7 +95,8 @@ class Handle:
         self._readonly = readonly
         self._database = "default"
         self._settings: dict[str, str] = {}
-        for name, value in {**BASE, **({"readonly": str(readonly)} if readonly else {})}.items():
+        fixed = {**BASE, **{name: str(value) for name, value in (limits or {}).items()}}
+        for name, value in {**fixed, **({"readonly": str(readonly)} if readonly else {})}.items():
             self.query(f"SET {name} = {quote(value)}")
 
     def close(self) -> None:

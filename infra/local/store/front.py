@@ -7,6 +7,7 @@ loopback.
 
 import asyncio
 import contextlib
+import secrets
 import uuid
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,14 +16,15 @@ from typing import Final, ParamSpec, TypeVar
 
 from aiohttp import web
 
+from infra.analyst import LIMITS, Account
 from infra.local.store import guard
-from infra.local.store.asked import READER, Asked, read_request
+from infra.local.store.asked import ANALYST, READER, Asked, read_request
 from infra.local.store.engine import EngineError, Handle
 from infra.local.store.exchange import Exchange, failure
 from infra.local.store.spool import Spool, unpacked
 
-HANDLES: Final = {"full": 4, "get": 1, "reader": 2}
-READONLY: Final = {"full": 0, "get": 2, "reader": 1}
+HANDLES: Final = {"full": 4, "get": 1, "reader": 2, "analyst": 2}
+READONLY: Final = {"full": 0, "get": 2, "reader": 1, "analyst": 1}
 """Per kind of client: handles, hence queries at a time, and the engine's `readonly`; a GET never writes."""
 WAITING: Final = 64
 
@@ -59,10 +61,13 @@ class Line:
 class Front:
     """The running store: engine handles, their threads, and the spool."""
 
-    def __init__(self, path: Path) -> None:
-        """Opens the engine; raises EngineError when it cannot be."""
+    def __init__(self, path: Path, analyst: Account | None = None) -> None:
+        """Opens the engine; raises EngineError when it cannot be. Without an account the analyst is refused."""
+        self._analyst = analyst
+        limits = {"analyst": LIMITS}
         self._lines = {
-            kind: Line([Handle(path, READONLY[kind]) for _ in range(count)]) for kind, count in HANDLES.items()
+            kind: Line([Handle(path, READONLY[kind], limits.get(kind)) for _ in range(count)])
+            for kind, count in HANDLES.items()
         }
         first = self._lines["full"].handles[0]
         self._timezone = first.query("SELECT timezone()").body.decode().strip()
@@ -93,13 +98,22 @@ class Front:
         try:
             if not statement.verb and not statement.text.strip():
                 return web.Response(text="Ok.\n")  # as a server greets whoever opens its address
-            kind = "reader" if asked.user == READER else "get" if request.method != "POST" else "full"
+            kind = self._kind(asked, request.method)
             guard.check(statement, may_write=kind == "full")
             async with self._lines[kind].one() as handle:
                 return await Exchange(self.call, handle, asked, statement, file, self._timezone).answer(request)
         finally:
             if file is not None:
                 file.unlink(missing_ok=True)
+
+    def _kind(self, asked: Asked, method: str) -> str:
+        """The kind of client; raises RefusedError for an analyst whose password is not the one in the file."""
+        if asked.user == ANALYST:
+            known = self._analyst.password if self._analyst is not None else ""
+            if not known or not secrets.compare_digest(asked.password.encode(), known.encode()):
+                raise guard.RefusedError(516, "AUTHENTICATION_FAILED", f"{ANALYST}: wrong password, or none")
+            return "analyst"
+        return "reader" if asked.user == READER else "get" if method != "POST" else "full"
 
     async def call(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Runs a blocking engine call in a thread; a cancelled request still waits for its call to end."""

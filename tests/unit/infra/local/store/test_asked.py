@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from infra.local.store.asked import FULL_USER, READER, basic_user, read_request
+from infra.local.store.asked import FULL_USER, READER, basic_account, read_request
 from infra.local.store.guard import RefusedError
 
 
@@ -57,7 +57,7 @@ def test_unknown_user_is_refused(user: str) -> None:
 def test_broken_basic_header_is_refused() -> None:
     """A header that cannot be read is no full user."""
     with pytest.raises(RefusedError):
-        basic_user("Basic %%%")
+        basic_account("Basic %%%")
 
 
 @pytest.mark.parametrize("name", ["compress", "decompress"])
