@@ -11,17 +11,19 @@ from enum import StrEnum
 from typing import Final
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from producers.acknowledgement import NotAcknowledgedError
 from producers.publisher import MedpostClient
 from producers.requests import MessageRequest
 from schemas import ids
 from schemas.errors import MedpostError, Reason, UnavailableError
+from schemas.records import Source
 
 IN_FLIGHT: Final = 1_000
 REMEMBERED: Final = 200_000
 """Ids of this run by which repeats are told; what is older is told downstream, by its id."""
+_NO_SOURCE: Final = Source()
 SILENT_LIMIT: Final = 100
 """After so many unacknowledged in a row the broker is gone: going on would wait for each in vain."""
 
@@ -149,7 +151,8 @@ class Desk:
 
 
 def _fingerprint(request: MessageRequest) -> int:
-    return hash(msgspec.json.encode(request))
+    """Of what is asked for; like intake, it leaves out when and from where: a repeat may carry a new time stamp."""
+    return hash(msgspec.json.encode(structs.replace(request, source=_NO_SOURCE)))
 
 
 def _id_of(app: str, request: MessageRequest) -> str:

@@ -7,6 +7,8 @@ routing, and knows neither Kafka nor the registry.
 
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from itertools import islice
+from typing import Final
 
 from msgspec import Struct, structs
 
@@ -18,6 +20,10 @@ from producers.refusals import Refused
 from producers.requests import MessageRequest
 from schemas.errors import Reason
 from schemas.records import Source
+
+REQUESTS: Final = 2_000
+TEXT_CHARS: Final = 10_000
+"""Bounds of what one message can ask for: ten times what the longest ordinary ones do."""
 
 
 class Condition(Struct, frozen=True):
@@ -45,9 +51,9 @@ class Rule(Struct, frozen=True):
     unless: tuple[Condition, ...] = ()
     each: str = ""
 
-    def places(self, segments: Segments) -> Iterator[Place]:
+    def places(self, segments: Segments, event: str) -> Iterator[Place]:
         """Where in the message the rule applies: nowhere, once, or at each of the segments it names."""
-        if not any(fnmatchcase(segments.event, pattern) for pattern in self.events):
+        if not any(fnmatchcase(event, pattern) for pattern in self.events):
             return
         everywhere = (position for position, _ in segments.named(self.each)) if self.each else (None,)
         for place in (Place(segments, position) for position in everywhere):
@@ -65,15 +71,28 @@ class Mapped(Struct, frozen=True):
 
 
 class Mapping(Struct, frozen=True):
-    """All rules of a site; `run_id` is put before every reference, so that a sample can be published again."""
+    """All rules of a site; `run_id` is put before every reference, so that a sample can be published again.
+
+    `events` are the site's own names of events, `ADT^ZP1`, to the one that the rules know; the trace keeps the site's.
+    """
 
     site: str
     rules: tuple[Rule, ...]
     run_id: str = ""
+    events: dict[str, str] = {}
 
     def apply(self, segments: Segments) -> list[Mapped]:
-        """What the message asks for, in the order of the rules; empty when no rule matches."""
-        return [self._mapped(rule, place) for rule in self.rules for place in rule.places(segments)]
+        """What the message asks for, in the order of the rules; empty when no rule matches. Raises Refused."""
+        event = self.events.get(segments.event, segments.event)
+        places = ((rule, place) for rule in self.rules for place in rule.places(segments, event))
+        found = [self._mapped(rule, place) for rule, place in islice(places, REQUESTS + 1)]
+        if len(found) > REQUESTS:
+            raise Refused(
+                Reason.TOO_LARGE,
+                f"more than {REQUESTS} requests from one message",
+                "send fewer results in one message, or make the rule's `when` narrower",
+            )
+        return found
 
     def _mapped(self, rule: Rule, place: Place) -> Mapped:
         try:
@@ -91,7 +110,7 @@ class Mapping(Struct, frozen=True):
                 for name, expression in rule.parameters
                 if (text := _needed(name, expression, place, Reason.MISSING_PARAMETER))
             },
-            source=Source(header.value(3), place.segments.event, timestamps.epoch_ms(header.value(7))),
+            source=Source(place.segments.sender[0], place.segments.event, timestamps.epoch_ms(header.value(7))),
         )
         return _referenced(request, self.run_id, place.segments)
 
@@ -103,7 +122,13 @@ def _needed(name: str, expression: Expression, place: Place, reason: Reason) -> 
         raise Refused(
             reason,
             f"{name}: nothing at {expression.text}",
-            f"fill {expression.text} in the sending system, or correct the path in the mapping",
+            f"fill {expression.text} in the sending system, or correct the path or the table in the mapping",
+        )
+    if len(text) > TEXT_CHARS:
+        raise Refused(
+            Reason.TOO_LARGE,
+            f"{name}: more than {TEXT_CHARS} characters at {expression.text}",
+            "send a shorter text, or map another field",
         )
     return text
 
@@ -114,7 +139,7 @@ def _referenced(request: MessageRequest, run_id: str, segments: Segments) -> Mes
     So a repeat is the same message; while a control id that a sender uses twice for different results, as happens
     after its counter was reset, does not swallow the second result.
     """
-    sender, facility, control_id = segments.header.value(3), segments.header.value(4), segments.control_id
+    (sender, facility), control_id = segments.sender, segments.control_id
     told_apart = requests.digest(request, sender, facility, control_id)
     parts = (run_id, "hl7", sender[:40], control_id[:100], told_apart)
     named = "/".join(part for part in parts if part)

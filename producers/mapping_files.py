@@ -4,19 +4,21 @@ Called by `medpost publish hl7` and the sample hospital. Reads a file only when 
 complaints are gathered, and one is enough for a refusal.
 """
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from producers.mapping import Condition, Mapping, Rule
-from producers.paths import Expression, compile_expression
+from producers.paths import Codes, Expression, compile_expression
 from schemas.errors import Permanent, Reason
 
-T = TypeVar("T")
+Tables = dict[str, Codes]
+_TABLE_NAME: Final = re.compile("[a-z][a-z0-9_]*")
 MEMBERS: Final = ("name", "event", "app", "type", "recipient", "parameters", "when", "unless", "each")
 REQUIRED: Final = ("event", "app", "type", "recipient", "parameters")
 
@@ -59,9 +61,11 @@ def parse(text: str, file_name: str, run_id: str = "") -> Mapping:
     """The mapping in a YAML text; `file_name` stands before each complaint. Raises MappingError."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-        members = _members(_given(root), ("site", "rules"), ("site", "rules"))
+        members = _members(_given(root), ("site", "rules", "events", "tables"), ("site", "rules"))
         nodes = _list(members["rules"])
         site = _text(members["site"])
+        events = _entries(members["events"]) if "events" in members else {}
+        tables = _tables(members.get("tables"))
     except yaml.MarkedYAMLError as problem:
         line = problem.problem_mark.line + 1 if problem.problem_mark else 1
         raise MappingError([f"{file_name}:{line}: not valid YAML: {problem.problem}"]) from None
@@ -69,23 +73,42 @@ def parse(text: str, file_name: str, run_id: str = "") -> Mapping:
         raise MappingError([f"{file_name}:1: not valid YAML"]) from None
     except _Complaint as complaint:
         raise MappingError([f"{file_name}:{complaint.line}: {complaint}"]) from None
-    rules, complaints = _gathered(nodes)
+    rules, complaints = _gathered(nodes, tables)
     if complaints:
         raise MappingError([f"{file_name}:{complaint.line}: {complaint}" for complaint in complaints])
-    return Mapping(site, tuple(rules), run_id)
+    return Mapping(site, tuple(rules), run_id, events)
 
 
-def _gathered(nodes: list[Node]) -> tuple[list[Rule], list[_Complaint]]:
+def _tables(node: Node | None) -> dict[str, Codes]:
+    """The tables of a site's own codes, by name."""
+    found = {}
+    for name_node, entries in _pairs(node) if node is not None else ():
+        name = _text(name_node)
+        if not _TABLE_NAME.fullmatch(name):
+            raise _Complaint(name_node, f"tables: {name!r} is no name; write small letters, digits and _")
+        found[name] = Codes(_entries(entries))
+    return found
+
+
+def _entries(node: Node) -> dict[str, str]:
+    """Code to code; quotes make no difference, `03` stays `03`."""
+    found = {_text(code): _text(ours) for code, ours in _pairs(node)}
+    if not found:
+        raise _Complaint(node, "here belongs a table, `code: ours`, that is not empty")
+    return found
+
+
+def _gathered(nodes: list[Node], tables: Tables) -> tuple[list[Rule], list[_Complaint]]:
     rules, complaints = [], []
     for node in nodes:
         try:
-            rules.append(_rule(node))
+            rules.append(_rule(node, tables))
         except _Complaint as complaint:
             complaints.append(complaint)
     return rules, complaints
 
 
-def _rule(node: Node) -> Rule:
+def _rule(node: Node, tables: Tables) -> Rule:
     members = _members(node, MEMBERS, REQUIRED)
     recipient = _pairs(members["recipient"])
     if len(recipient) != 1:
@@ -98,30 +121,26 @@ def _rule(node: Node) -> Rule:
         app=_text(members["app"]),
         type=_text(members["type"]),
         id_type=_text(id_type),
-        recipient=_expression(where),
-        parameters=tuple((_text(name), _expression(value)) for name, value in _pairs(members["parameters"])),
-        when=_conditions(members.get("when")),
-        unless=_conditions(members.get("unless")),
+        recipient=_expression(where, tables),
+        parameters=tuple((_text(name), _expression(value, tables)) for name, value in _pairs(members["parameters"])),
+        when=_conditions(members.get("when"), tables),
+        unless=_conditions(members.get("unless"), tables),
         each=_segment_name(members.get("each")),
     )
 
 
-def _conditions(node: Node | None) -> tuple[Condition, ...]:
+def _conditions(node: Node | None, tables: Tables) -> tuple[Condition, ...]:
     if node is None:
         return ()
     return tuple(
-        Condition(_expression(path), tuple(_text(one, may_be_empty=True) for one in _list_or_one(patterns)))
+        Condition(_expression(path, tables), tuple(_text(one, may_be_empty=True) for one in _list_or_one(patterns)))
         for path, patterns in _pairs(node)
     )
 
 
-def _expression(node: Node) -> Expression:
-    return _translated(node, compile_expression)
-
-
-def _translated(node: Node, make: Callable[[str], T]) -> T:
+def _expression(node: Node, tables: Tables) -> Expression:
     try:
-        return make(_text(node))
+        return compile_expression(_text(node), tables)
     except ValueError as problem:
         raise _Complaint(node, str(problem)) from None
 

@@ -3,14 +3,16 @@
 Compiled once from a mapping's text, evaluated for every message. An expression is alternatives joined by `|`, the
 first that yields text wins; an alternative is pieces joined by `+`; a piece is a 'literal' or a path
 `SEG[n]-field[r].component.subcomponent:format`, all but SEG and field optional. `[r]` picks a repetition by number,
-or by the text of a component: `PID-3[5=MR].1`. Formats: `time`, `date`. A `?` at the end says: may be empty.
+or by the text of a component: `PID-3[5=MR].1`. Formats: `time`, `date`. `@name` looks the value up in a table of the
+mapping: `PV1-2@patient_class`, `PID-3[5@id_types=MR].1`. A `?` at the end says: may be empty.
 
 Where a rule looks at each OBX (or OBR …), a path means the segment that belongs to that one, not the message's first.
 """
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Final
 
 from msgspec import Struct
@@ -23,8 +25,8 @@ FORMATS: Final[dict[str, Callable[[str], str]]] = {"time": timestamps.as_time, "
 _PIECE: Final = re.compile(
     r"""\s*(?:'(?P<literal>[^']*)'
     |(?P<segment>[A-Z][A-Z0-9]{2})(?:\[(?P<nth>[1-9]\d*)\])?-(?P<field>[1-9]\d*)
-     (?:\[(?:(?P<repetition>[1-9]\d*)|(?P<key>[1-9]\d*)=(?P<wanted>[^\]]*))\])?
-     (?:\.(?P<component>[1-9]\d*))?(?:\.(?P<subcomponent>[1-9]\d*))?(?::(?P<format>[a-z]+))?
+     (?:\[(?:(?P<repetition>[1-9]\d*)|(?P<key>[1-9]\d*)(?:@(?P<key_table>[a-z][a-z0-9_]*))?=(?P<wanted>[^\]]*))\])?
+     (?:\.(?P<component>[1-9]\d*))?(?:\.(?P<subcomponent>[1-9]\d*))?(?::(?P<format>[a-z]+)|@(?P<table>[a-z][a-z0-9_]*))?
     )\s*""",
     re.VERBOSE,
 )
@@ -63,6 +65,18 @@ class Literal(Struct, frozen=True):
         return [self.text]
 
 
+class Codes:
+    """A table of a mapping: a site's own code to ours; `*` stands for every code that is not listed."""
+
+    def __init__(self, entries: Mapping[str, str]) -> None:
+        self._entries = dict(entries)
+        self._other = self._entries.pop("*", "")
+
+    def read(self, code: str) -> str:
+        """Our code; empty when the table has none, or when there is nothing to look up."""
+        return self._entries.get(code, self._other) if code else ""
+
+
 class Path(Struct, frozen=True):
     """One place in a message; numbers count from 1, 0 means "not said"."""
 
@@ -75,6 +89,8 @@ class Path(Struct, frozen=True):
     component: int = 0
     subcomponent: int = 0
     format: str = ""
+    codes: Codes | None = None
+    key_codes: Codes | None = None
 
     def read(self, place: Place) -> str:
         """The first reading that is not empty; raises Refused as `Segment.part` does."""
@@ -85,16 +101,26 @@ class Path(Struct, frozen=True):
         segment = find(place, self.segment, self.nth)
         if segment is None:
             return []
+        if self not in segment.readings:
+            segment.readings[self] = self._read(segment)
+        return segment.readings[self]
+
+    def _read(self, segment: Segment) -> list[str]:
         shown = FORMATS.get(self.format, str)
+        component = self.component or bool(self.format)  # a time stamp's second component is its precision
         return [
-            shown(segment.part(repetition, self.component, self.subcomponent))
+            self._translated(shown(segment.part(repetition, component, self.subcomponent)))
             for number, repetition in enumerate(segment.repetitions(self.field), start=1)
             if self._allows(segment, number, repetition)
         ]
 
+    def _translated(self, text: str) -> str:
+        return text if self.codes is None else self.codes.read(text)
+
     def _allows(self, segment: Segment, number: int, repetition: str) -> bool:
         if self.key:
-            return segment.part(repetition, self.key) == self.wanted
+            found = segment.part(repetition, self.key)
+            return (found if self.key_codes is None else self.key_codes.read(found)) == self.wanted
         return self.repetition in (0, number)
 
 
@@ -121,16 +147,16 @@ class Expression(Struct, frozen=True):
         return "".join(texts) if all(paths) else ""
 
 
-def compile_expression(text: str) -> Expression:
-    """An expression from a mapping's text; raises ValueError saying what is wrong with it."""
+def compile_expression(text: str, tables: Mapping[str, Codes] | None = None) -> Expression:
+    """An expression from a mapping's text and its tables by name; raises ValueError saying what is wrong with it."""
     body = text.strip()
     is_optional = body.endswith("?")
-    alternatives = tuple(_alternative(part) for part in _split(body.removesuffix("?"), "|"))
+    alternatives = tuple(_alternative(part, tables or {}) for part in _split(body.removesuffix("?"), "|"))
     return Expression(text, alternatives, is_optional)
 
 
-def _alternative(text: str) -> tuple[Path | Literal, ...]:
-    return tuple(_piece(part) for part in _split(text, "+"))
+def _alternative(text: str, tables: Mapping[str, Codes]) -> tuple[Path | Literal, ...]:
+    return tuple(_piece(part, tables) for part in _split(text, "+"))
 
 
 def _split(text: str, mark: str) -> list[str]:
@@ -138,7 +164,7 @@ def _split(text: str, mark: str) -> list[str]:
     return re.split(rf"\{mark}(?=(?:[^']*'[^']*')*[^']*\Z)(?![^\[]*\])", text)
 
 
-def _piece(text: str) -> Path | Literal:
+def _piece(text: str, tables: Mapping[str, Codes]) -> Path | Literal:
     found = _PIECE.fullmatch(text)
     if found is None:
         raise ValueError(f"{text.strip()!r} is no path: write SEG-field.component, e.g. OBR-4.2, or 'text'")
@@ -146,12 +172,17 @@ def _piece(text: str) -> Path | Literal:
         return Literal(found["literal"])
     if found["format"] and found["format"] not in FORMATS:
         raise ValueError(f"format {found['format']!r} is unknown: use {' or '.join(FORMATS)}")
+    for table in (found["table"], found["key_table"]):
+        if table and table not in tables:
+            raise ValueError(f"table {table!r} is unknown: the file has {', '.join(tables) or 'none'} under `tables`")
     numbers = {name: int(found[name] or 0) for name in ("nth", "field", "repetition", "key", "component")}
     return Path(
         segment=found["segment"],
         wanted=found["wanted"] or "",
         subcomponent=int(found["subcomponent"] or 0),
         format=found["format"] or "",
+        codes=tables.get(found["table"] or ""),
+        key_codes=tables.get(found["key_table"] or ""),
         **numbers,
     )
 
@@ -169,16 +200,9 @@ def find(place: Place, name: str, nth: int = 0) -> Segment | None:
     depth = _DEPTH.get(own, _DEEPEST)
     if _DEPTH.get(name, _DEEPEST) < depth:
         return segments.all[positions[index - 1]] if index else None
-    if index == len(positions) or positions[index] > _group_end(segments, here, depth):
+    if index == len(positions):
+        return None
+    between = islice(segments.all, here + 1, positions[index])
+    if any(_DEPTH.get(segment.name, _DEEPEST) <= depth for segment in between):
         return None
     return segments.all[positions[index]]
-
-
-def _group_end(segments: Segments, here: int, depth: int) -> int:
-    """The position of the next segment that is no deeper: the group of `here` ends before it."""
-    ends = []
-    for name, positions in segments.positions.items():
-        index = bisect_right(positions, here)
-        if _DEPTH.get(name, _DEEPEST) <= depth and index < len(positions):
-            ends.append(positions[index])
-    return min(ends, default=len(segments.all))

@@ -6,6 +6,8 @@ and so is one that already carries U+FFFD, for its text was destroyed before it 
 """
 
 import re
+from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
 from msgspec import Struct
@@ -15,12 +17,13 @@ from schemas.errors import Reason
 
 UTF_8: Final = "utf-8"
 GB18030: Final = "gb18030"
+BIG5: Final = "big5hkscs"
 
 _CHINESE: Final = ("GB18030", "GB180302000", "GB180302005", "GB180302022", "GBK", "GB2312", "GB231280", "CP936")
 _NAMES: Final = {
     **dict.fromkeys(("UNICODEUTF8", "UTF8", "UNICODE"), UTF_8),
     **dict.fromkeys((*_CHINESE, "MS936", "EUCCN", "ISOIR58"), GB18030),
-    **dict.fromkeys(("BIG5", "BIG5HKSCS", "CP950"), "big5hkscs"),
+    **dict.fromkeys(("BIG5", "BIG5HKSCS", "CP950"), BIG5),
     **dict.fromkeys(("ASCII", "USASCII", "ISOIR6", "ISO646"), "ascii"),
     **{f"{prefix}8859{part}": f"iso8859-{part}" for prefix in ("", "ISO") for part in (*range(1, 12), 13, 14, 15, 16)},
 }
@@ -28,7 +31,11 @@ _NAMES: Final = {
 
 _SINGLE_BYTE: Final = ("ascii", "iso8859")
 _SYMBOLS: Final = frozenset("\u00d7·°±÷²³µμ≥≤↑↓←→“”‘’…—～℃‰αβγ①②③④⑤⑥⑦⑧⑨⑩ⅠⅡⅢⅣⅤ")
+_UPPER_CONTROL: Final = re.compile("[\x80-\x9f]")
 _WORD: Final = re.compile("[一-龥]{2}")
+_CHINESE_TEXT: Final = re.compile("[一-龥]+")
+_LAST_FREQUENT: Final = 0xC6  # Big5: of the 5,401 frequent characters
+_ENOUGH: Final = 4
 _FLUENT: Final = 0.9
 _LIKELY: Final = 0.5
 _REMEDY: Final = "declare the charset in MSH-18 (UNICODE UTF-8 or GB 18030-2000) and send these bytes, or set --charset"
@@ -90,10 +97,14 @@ def _chosen(raw: bytes, trusted: str) -> str:
     if trusted == UTF_8:
         return _first(raw, UTF_8) or (GB18030 if _is_surely_chinese(raw) else "")
     if trusted == GB18030:
-        return _more_fluent(raw) if _strict(raw, GB18030) else _first(raw, UTF_8)
-    if trusted.startswith(_SINGLE_BYTE) and _is_surely_chinese(raw):  # every byte is valid there: no proof of truth
-        return _first(raw, UTF_8) or GB18030
-    return _first(raw, UTF_8) or _first(raw, trusted)
+        if _is_traditional(raw):
+            return BIG5
+        return _more_fluent(raw) if _strict(raw, GB18030) else _first(raw, UTF_8, BIG5)
+    is_chinese = _is_surely_chinese(raw)
+    if trusted.startswith(_SINGLE_BYTE):  # every byte is valid there: no proof of truth
+        return _first(raw, UTF_8) or (GB18030 if is_chinese else _first(raw, trusted))
+    is_lie = is_chinese and _big5_fluency(raw) < _FLUENT
+    return _first(raw, UTF_8) or (GB18030 if is_lie else _first(raw, trusted))
 
 
 def _first(raw: bytes, *charsets: str) -> str:
@@ -102,6 +113,8 @@ def _first(raw: bytes, *charsets: str) -> str:
 
 def _undeclared(raw: bytes) -> str:
     best = _more_fluent(raw)
+    if best in (GB18030, "") and _is_traditional(raw):
+        return BIG5
     if best == GB18030 and _fluency(_strict(raw, GB18030)) < _LIKELY:
         return ""
     return best
@@ -121,20 +134,44 @@ def _is_surely_chinese(raw: bytes) -> bool:
     return text is not None and _fluency(text) >= _FLUENT and _WORD.search(text) is not None
 
 
+def _is_traditional(raw: bytes) -> bool:
+    """Whether the bytes are good Big5, and as GB18030 mostly characters that nobody uses."""
+    return _big5_fluency(raw) >= _FLUENT and _fluency(_strict(raw, GB18030)) < _LIKELY
+
+
+def _big5_fluency(raw: bytes) -> float:
+    """Share of Big5's frequent characters (lead bytes A1 to C6); 0 for too little text to tell."""
+    text = _strict(raw, BIG5)
+    is_enough = text is not None and sum(map(len, _CHINESE_TEXT.findall(text))) >= _ENOUGH
+    return _share(text, _is_frequent) if is_enough else 0.0
+
+
+def _is_frequent(char: str) -> bool:
+    try:
+        return char.encode("big5")[0] <= _LAST_FREQUENT
+    except UnicodeEncodeError:
+        return False
+
+
 def _strict(raw: bytes, charset: str) -> str | None:
     try:
         text = raw.decode(charset)
     except UnicodeDecodeError:
         return None
-    if charset.startswith(_SINGLE_BYTE) and any("\x80" <= char <= "\x9f" for char in text):
+    if charset.startswith(_SINGLE_BYTE) and _UPPER_CONTROL.search(text):
         return None  # control characters of the upper half: this is another charset
     return text
 
 
 def _fluency(text: str | None) -> float:
     """Share of the characters beyond ASCII that are ordinary in a Chinese hospital's text: GB 2312, its punctuation."""
-    beyond = [char for char in text or "" if char > "\x7f"]
-    return sum(map(_is_ordinary, beyond)) / len(beyond) if beyond else 0.0
+    return _share(text, _is_ordinary)
+
+
+def _share(text: str | None, is_one: Callable[[str], bool]) -> float:
+    """Share of the characters beyond ASCII for which that holds; each different one is judged once."""
+    counts = {char: count for char, count in Counter(text or "").items() if char > "\x7f"}
+    return sum(count for char, count in counts.items() if is_one(char)) / (sum(counts.values()) or 1)
 
 
 def _is_ordinary(char: str) -> bool:

@@ -39,7 +39,7 @@ class Unescape:
         self._mark = separators.escape
         self._charset = "utf-8" if charset == "ascii" else charset
         self._pattern = re.compile(
-            rf"(?:{mark}X(?:[0-9A-Fa-f]{{2}})+{mark})+|{mark}(?:([FSTREPHN])|\.((?i:{'|'.join(_LAYOUT)}))[+-]?(\d*)){mark}"
+            rf"(?:{mark}X(?:[0-9A-Fa-f]{{2}})++{mark})++|{mark}(?:([FSTREPHN])|\.((?i:{'|'.join(_LAYOUT)}))[+-]?(\d*)){mark}"
         )
         self._plain = {
             "H": "",

@@ -12,6 +12,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from producers.hl7.batches import Batches
 from producers.hl7.lines import HEAD_BYTES, Line, Lines
 from producers.refusals import Refused
 from schemas.errors import Reason
@@ -20,6 +21,8 @@ _HEADER: Final = re.compile(rb"(MSH|FHS|BHS|BTS|FTS)(?![A-Za-z0-9])")
 _SEGMENT: Final = re.compile(rb"[A-Z][A-Z0-9]{2}")
 _FRAMING: Final = b" \t\x00\x0b\x1c"
 """Blanks, and the bytes that MLLP puts around a message."""
+_GLUED: Final = re.compile(rb"[\x0b\x1c](?=(?:MSH|FHS|BHS|BTS|FTS)(?![A-Za-z0-9]))")
+"""Where an MLLP frame begins in the middle of a line. One byte, so that its search costs no more than the line."""
 
 
 class Limits(Struct, frozen=True):
@@ -51,6 +54,7 @@ class Framer:
     def __init__(self, limits: Limits | None = None, *, is_lf_text: bool = False) -> None:
         self._limits = limits or Limits()
         self._lines = Lines(self._limits.message_bytes, is_lf_text=is_lf_text)
+        self._batches = Batches()
         self._number = 0
         self._parts: list[bytes] = []
         self._segment_count = 0
@@ -87,20 +91,34 @@ class Framer:
         yield from self._complete()
 
     def _take(self, line: Line) -> Iterator[Frame]:
+        if b"\x0b" not in line.raw and b"\x1c" not in line.raw:
+            yield from self._take_one(line)
+            return
+        for index, raw in enumerate(_GLUED.split(line.raw)):
+            yield from self._take_one(Line(raw, line.follows_lf and not index, line.is_overlong))
+
+    def _take_one(self, line: Line) -> Iterator[Frame]:
         begun = line.raw.lstrip(_FRAMING).removeprefix(codecs.BOM_UTF8).lstrip(_FRAMING)
         if not begun.rstrip(_FRAMING):
             return
         header = _HEADER.match(begun)
         if header is not None:
             yield from self._complete()
-            if header[1] != b"MSH":
-                return  # the envelope of a batch: nothing in it is a message
+            if header[1] != b"MSH":  # the envelope of a batch: nothing in it is a message
+                yield from self._count(self._batches.envelope(begun))
+                return
         if line.follows_lf and self._parts and not self._is_segment(begun):
             self._parts += (b"\n", line.raw.rstrip(_FRAMING))
         else:
             self._parts += (b"\r", begun.rstrip(b"\x1c\x00")) if self._parts else (begun.rstrip(b"\x1c\x00"),)
             self._segment_count += 1
         self._weigh(len(line.raw) + 1, is_overlong=line.is_overlong)
+
+    def _count(self, miscounted: Refused | None) -> Iterator[Frame]:
+        """A frame of its own for a trailer that does not add up."""
+        if miscounted is not None:
+            self._number += 1
+            yield Frame(self._number, b"", self._lines.charset, miscounted)
 
     def _is_segment(self, begun: bytes) -> bool:
         """Whether a line begins with three characters and the message's own field separator."""
@@ -126,10 +144,24 @@ class Framer:
         if not parts:
             return
         self._number += 1
-        if refused is None and not parts[0].startswith(b"MSH"):
-            refused = Refused(
-                Reason.DECODE_ERROR,
-                "no MSH segment at its beginning: this is no HL7 version 2 message",
-                "send whole messages; is the file cut, or of another format?",
-            )
+        if parts[0].startswith(b"MSH"):
+            self._batches.message()
+        refused = refused or _at_sight(parts[0])
         yield Frame(self._number, b"".join(parts), self._lines.charset, refused)
+
+
+def _at_sight(first: bytes) -> Refused | None:
+    """Why a message that begins with this line can be none."""
+    if not first.startswith(b"MSH"):
+        return Refused(
+            Reason.DECODE_ERROR,
+            "no MSH segment at its beginning: this is no HL7 version 2 message",
+            "send whole messages; is the file cut, or of another format, or HL7 inside SOAP? Then send the inner text",
+        )
+    if b"\n" in first:  # only where LF was said to be text: the other segments would pass for text of the header
+        return Refused(
+            Reason.PARAM_INVALID,
+            "a line feed inside MSH: this source ends segments with LF",
+            "leave --lf-is-text out for this source",
+        )
+    return None

@@ -5,7 +5,7 @@ Used by the framer. Holds at most one line, and of a line that is too long only 
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from msgspec import Struct
@@ -43,7 +43,8 @@ class Lines:
         self._line_end = _CR_ONLY if is_lf_text else _LINE_END
         self._mark: bytes | None = b""
         self._wide: codecs.IncrementalDecoder | None = None
-        self._pending = b""
+        self._pending = bytearray()
+        self._is_cr_open = False
         self._is_overlong = False
         self._follows_lf = False
 
@@ -88,22 +89,35 @@ class Lines:
         return chunk
 
     def _cut(self, chunk: bytes, *, is_last: bool) -> Iterator[Line]:
-        block = self._pending + chunk
+        if self._is_cr_open:
+            chunk = b"\r" + chunk
+        self._is_cr_open = chunk.endswith(b"\r") and not is_last  # its LF may still come
+        if self._is_cr_open:
+            chunk = chunk[:-1]
         start = 0
-        for end in self._line_end.finditer(block):
-            if end.end() == len(block) and end.group() == b"\r" and not is_last:
-                break  # its LF may still come
-            yield self._line(block[start : end.start()])
+        for end in self._ends(chunk):
+            self._hold(chunk[start : end.start()])
+            yield self._line()
             self._follows_lf = end.group() == b"\n"
             start = end.end()
-        self._pending = block[start:]
+        self._hold(chunk[start:])
         if is_last and self._pending:
-            yield self._line(self._pending)
-        elif len(self._pending) > self._limit_bytes:
-            self._is_overlong = True
-            self._pending = self._pending[:HEAD_BYTES] + (b"\r" if self._pending.endswith(b"\r") else b"")
+            yield self._line()
 
-    def _line(self, raw: bytes) -> Line:
-        is_overlong = self._is_overlong or len(raw) > self._limit_bytes
-        self._is_overlong = False
-        return Line(raw[:HEAD_BYTES] if is_overlong else raw, self._follows_lf, is_overlong)
+    def _ends(self, chunk: bytes) -> Iterable[re.Match[bytes]]:
+        """The line ends in a chunk; a long line without any costs one look at each of its bytes."""
+        return self._line_end.finditer(chunk) if b"\r" in chunk or b"\n" in chunk else ()
+
+    def _hold(self, part: bytes) -> None:
+        """Append to the line that is not complete; of an overlong one nothing more is kept."""
+        if self._is_overlong:
+            return
+        self._pending += part
+        if len(self._pending) > self._limit_bytes:
+            self._is_overlong = True
+            self._pending = self._pending[:HEAD_BYTES]
+
+    def _line(self) -> Line:
+        line = Line(bytes(self._pending), self._follows_lf, self._is_overlong)
+        self._pending, self._is_overlong = bytearray(), False
+        return line

@@ -5,7 +5,9 @@ cost of a message grows with its length and never with what an attacker nests in
 five encoding characters; the conformance of a message is not judged here.
 """
 
+import re
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Final
 
 from producers.hl7.escapes import Separators, Unescape
@@ -14,6 +16,10 @@ from schemas.errors import Reason
 
 NULL: Final = '""'
 """Present and deleted: not the same as absent, and never text."""
+
+REPETITIONS: Final = 10_000
+HEADER_CHARS: Final = 16_384
+"""Bounds of what one message can make us do; ordinary ones stay a hundred times below."""
 
 _CONTROL_ID_CHARS: Final = 199  # of MSH-10 since version 2.7; older ones allow 20
 
@@ -42,6 +48,11 @@ class Segment:
         self._separators = separators
         self._unescape = unescape
         self._fields: list[str] | None = None
+        self.readings: dict[object, list[str]] = {}
+        """What each path has read here, so that many results do not read one long field many times."""
+
+    def __len__(self) -> int:
+        return len(self._text)
 
     def field(self, number: int) -> str:
         """A field as it was sent, escapes and all; empty when absent."""
@@ -52,9 +63,17 @@ class Segment:
         return self._fields[number] if 0 <= number < len(self._fields) else ""
 
     def repetitions(self, number: int) -> list[str]:
-        """The field's repetitions as they were sent; MSH-2 is never split."""
+        """The field's repetitions as they were sent; MSH-2 is never split. Raises Refused(too_large)."""
         whole = self.field(number)
-        return [whole] if self.name == "MSH" and number <= 2 else whole.split(self._separators.repetition)
+        if self.name == "MSH" and number <= 2:
+            return [whole]
+        if whole.count(self._separators.repetition) >= REPETITIONS:
+            raise Refused(
+                Reason.TOO_LARGE,
+                f"{self.name}-{number} has more than {REPETITIONS} repetitions",
+                "send fewer repetitions in one field",
+            )
+        return whole.split(self._separators.repetition)
 
     def part(self, repetition: str, component: int, subcomponent: int = 0) -> str:
         """A component of a repetition as a person should see it; `subcomponent` 0 is the whole component.
@@ -69,8 +88,15 @@ class Segment:
             text = _nth(text, self._separators.subcomponent, subcomponent)
         if text == NULL:
             return ""
+        if NULL in text:
+            text = self._without_nulls(text)
         text = text.replace(self._separators.component, " ").replace(self._separators.subcomponent, " ")
         return self._unescape(text).strip()
+
+    def _without_nulls(self, text: str) -> str:
+        """A composite without those of its parts that are nulls; quotation marks inside of a text stay."""
+        marks = re.escape(self._separators.component + self._separators.subcomponent)
+        return re.sub(rf'(?:^|(?<=[{marks}]))""(?=[{marks}]|$)', "", text)
 
     def value(self, number: int, component: int = 1) -> str:
         """A component of the field's first repetition that has one."""
@@ -98,18 +124,32 @@ class Segments:
         """The segments of that name with their positions."""
         return ((position, self.all[position]) for position in self.positions.get(name, ()))
 
-    @property
+    @cached_property
     def event(self) -> str:
-        """MSH-9 as `ORU^R01`, the trigger left out when there is none (`ACK`)."""
-        return "^".join(part for part in (self.header.value(9, 1), self.header.value(9, 2)) if part)
+        """MSH-9 as `ORU^R01`, the trigger left out when there is none (`ACK`).
 
-    @property
+        Version 2.1 has the type alone in MSH-9, and the trigger in EVN-1.
+        """
+        kind, trigger = self.header.value(9, 1), self.header.value(9, 2)
+        first = next(self.named("EVN"), None)
+        if kind and not trigger and first is not None:
+            trigger = first[1].value(1)
+        return "^".join(part for part in (kind, trigger) if part)
+
+    @cached_property
+    def sender(self) -> tuple[str, str]:
+        """Sending application and facility, MSH-3 and MSH-4."""
+        return self.header.value(3), self.header.value(4)
+
+    @cached_property
     def control_id(self) -> str:
         """MSH-10."""
         return self.header.value(10)[:_CONTROL_ID_CHARS]
 
     def check(self) -> None:
-        """Raise Refused(param_invalid) when a field that we cannot do without is missing."""
+        """Raise Refused: param_invalid when a field that we cannot do without is missing, too_large for the header."""
+        if len(self.header) > HEADER_CHARS:
+            raise Refused(Reason.TOO_LARGE, f"MSH has more than {HEADER_CHARS} characters", "is the message damaged?")
         for number, what, present in ((9, "message type", self.event), (10, "control id", self.control_id)):
             if not present:
                 raise Refused(
