@@ -23,7 +23,7 @@ from streams.waiting import Entry, WaitingLines
 RATE_MS: Final = 10_000
 QUIET_MS: Final = 5_000
 """A partition without news says so at least so often."""
-LOOKS: Final = 8
+LOOKS: Final = 256
 """So many entries of a line are looked at for the first that still waits."""
 
 IsHeld: TypeAlias = Callable[[str, str, str], bool]

@@ -60,6 +60,18 @@ def test_what_is_for_later_is_open_and_in_no_line(desk: Desk) -> None:
     assert (line(desk).waiting, line(desk).oldest_at) == (1, T0 + HOUR_MS)
 
 
+def test_who_has_left_a_held_line_is_not_the_oldest(desk: Desk) -> None:
+    """Those who expired stand in memory until somebody takes them; they are counted no more."""
+    desk.held.add(("", "", "x"))
+    short = plan(0.6, {"x": 0.9}, expires_at=T0 + 10_000)
+    desk.settle(*(accepted(message_id(100 + number), short) for number in range(40)))
+    desk.now += 1_000
+    fill(desk, 2)
+    assert line(desk) == BacklogLine("x", "his", 42, 0, T0, reason="held", held=True)
+    desk.later(60_000)
+    assert line(desk) == BacklogLine("x", "his", 2, 0, T0 + 1_000, reason="held", held=True)
+
+
 def test_a_hold_is_seen_at_once_and_for_a_part_of_the_types(desk: Desk) -> None:
     """`held` only when it is all of them."""
     fill(desk, 2)
