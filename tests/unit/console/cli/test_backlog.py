@@ -93,6 +93,54 @@ def test_nobody_waits(said: list[Told]) -> None:
     assert run() == (0, "未结束 0 条（含定时与待回执）；排队 0，进行中 0，每秒派发 0\n", "")
 
 
+class Followed:
+    """The live backlog as it changes from look to look."""
+
+    looks = 0
+    is_closed = False
+
+    def __init__(self, _settings: Settings) -> None:
+        """Nothing is followed."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def wait_ready(self, timeout_s: float) -> None:
+        """At once."""
+        assert timeout_s > 0
+
+    def close(self) -> None:
+        """End."""
+        Followed.is_closed = True
+
+    @property
+    def told(self) -> list[Told]:
+        """Each time more are open."""
+        Followed.looks += 1
+        return [Told(Backlog(lane, 0, "w", NOW_MS, [BacklogApp("his", Followed.looks)]), NOW_MS) for lane in LANES]
+
+
+def test_it_is_watched_until_somebody_has_seen_enough(said: list[Told], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every second anew; the follower ends with it."""
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            raise RuntimeError("enough")
+
+    monkeypatch.setattr(cli, "Backlogs", Followed)
+    monkeypatch.setattr("time.sleep", sleep)
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    cli.register(app)
+    result = CliRunner().invoke(app, ["backlog", "--watch"])
+    assert str(result.exception) == "enough"
+    shown = [line.split("（")[0] for line in result.stdout.splitlines()]
+    assert shown == ["未结束 3 条", "未结束 6 条"]
+    assert (pauses, Followed.is_closed, len(said)) == ([cli.WATCH_S] * 2, True, 3)
+
+
 def count(live_low: int, live_high: int, app_id: str = "his") -> OpenCount:
     """The store's word."""
     return OpenCount(app_id=app_id, lane="normal", messages=live_high, at_least=live_low, at_most=live_high)
