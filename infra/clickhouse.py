@@ -69,7 +69,7 @@ class Store:
     def place(self) -> str:
         """Host and port, for a line that a person reads; never the password."""
         parts = urlsplit(self.dsn)
-        return f"{parts.hostname}:{parts.port or 8123}"
+        return f"{parts.hostname}:{parts.port or (8443 if parts.scheme == 'https' else 8123)}"
 
     def __enter__(self) -> Self:
         return self
@@ -122,6 +122,7 @@ class Store:
         if self._client is None:
             self._client = clickhouse_connect.get_client(
                 dsn=self.dsn,
+                interface=urlsplit(self.dsn).scheme,  # else TLS is spoken on ports 443 and 8443 only
                 compress=False,
                 autogenerate_session_id=False,  # a session would serialise a process's connections
                 connect_timeout=CONNECT_TIMEOUT_S,

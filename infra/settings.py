@@ -8,12 +8,14 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import quote, urlencode
 
 from msgspec import Struct
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from infra.security import BrokerAddress, Security, complaint, store_complaint
 from schemas.errors import UnavailableError
 
 HOME_NAME: Final = ".medpost"
@@ -63,8 +65,24 @@ class Settings(BaseSettings):
     """Folder for the embedded servers' data, state, logs, keys and pid files."""
     kafka: Annotated[str, AfterValidator(_bootstrap)] = ""
     """Bootstrap servers `host:port,…`; empty: the embedded broker."""
+    kafka_security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
+    """How the broker named by `kafka` is spoken to."""
+    kafka_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    """How user and password are given (sasl_…)."""
+    kafka_user: str = ""
+    kafka_password: SecretStr = SecretStr("")
+    kafka_ca: str = ""
+    """PEM file of the authorities that sign the broker's certificate (ssl, sasl_ssl); empty: the system's."""
+    kafka_certificate: str = ""
+    kafka_key: str = ""
+    """PEM files of our own certificate and its key, where the broker asks for one."""
     clickhouse: Annotated[str, Field(repr=False), AfterValidator(_url)] = ""
     """`http://user:password@host:port/database`; empty: the embedded store, database `medpost`."""
+    clickhouse_user: str = ""
+    clickhouse_password: SecretStr = SecretStr("")
+    """Instead of standing in the URL, where every list of environments shows them."""
+    clickhouse_ca: str = ""
+    """PEM file of the authorities that sign the server's certificate (https)."""
     namespace: Annotated[str, AfterValidator(_namespace)] = ""
     """Put before every topic, group and (with `_`) database name, so that installations can share servers."""
     partitions: Annotated[int, Field(ge=1, le=512)] = 4
@@ -93,6 +111,30 @@ class Settings(BaseSettings):
     """A connection that sends no whole head of a request for so long is closed."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least serious line that is written."""
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        """Refuse at the start what would fail at the first connection, and less clearly."""
+        password = self.clickhouse_password.get_secret_value()
+        wrong = complaint(self.broker_security, has_servers=bool(self.kafka)) or store_complaint(
+            self.clickhouse, self.clickhouse_user, password, self.clickhouse_ca
+        )
+        if wrong:
+            raise ValueError(wrong)
+        return self
+
+    @property
+    def broker_security(self) -> Security:
+        """What the broker asks for."""
+        return Security(
+            self.kafka_security,
+            self.kafka_mechanism,
+            self.kafka_user,
+            self.kafka_password.get_secret_value(),
+            self.kafka_ca,
+            self.kafka_certificate,
+            self.kafka_key,
+        )
 
     def topic(self, name: str) -> str:
         """The name on the broker of a topic called `name` in the design."""
@@ -132,6 +174,8 @@ def load() -> Settings:
         return Settings()
     except ValidationError as problem:
         first = problem.errors()[0]
+        if not first["loc"]:  # several settings that do not go together, named in the text
+            raise UnavailableError(str(first["msg"]).removeprefix("Value error, "), "see docs/operations.md") from None
         name = "MEDPOST_" + "_".join(str(part).upper() for part in first["loc"])
         raise UnavailableError(f"{name}: {first['msg']}", f"set {name} to a valid value, or unset it") from None
 
@@ -145,10 +189,8 @@ def endpoints(settings: Settings) -> Endpoints:
     """Addresses of all servers; raises UnavailableError when one is neither configured nor up."""
     local = _local_servers(settings)
     return Endpoints(
-        kafka=settings.kafka or _required(local, "kafka", "MEDPOST_KAFKA"),
-        clickhouse=_with_database(
-            settings.clickhouse or _required(local, "clickhouse", "MEDPOST_CLICKHOUSE"), settings.database
-        ),
+        kafka=kafka_endpoint(settings),
+        clickhouse=store_endpoint(settings),
         simulators=settings.simulators or local.get("simulators", ""),
     )
 
@@ -156,12 +198,13 @@ def endpoints(settings: Settings) -> Endpoints:
 def store_endpoint(settings: Settings) -> str:
     """The store's URL with its database alone, for what needs no broker."""
     url = settings.clickhouse or _required(_local_servers(settings), "clickhouse", "MEDPOST_CLICKHOUSE")
-    return _with_database(url, settings.database)
+    return _with_login(_with_database(url, settings.database), settings)
 
 
-def kafka_endpoint(settings: Settings) -> str:
-    """Bootstrap servers alone, for what needs no store."""
-    return settings.kafka or _required(_local_servers(settings), "kafka", "MEDPOST_KAFKA")
+def kafka_endpoint(settings: Settings) -> BrokerAddress:
+    """Bootstrap servers and their security, for what needs no store."""
+    servers = settings.kafka or _required(_local_servers(settings), "kafka", "MEDPOST_KAFKA")
+    return BrokerAddress(servers, settings.broker_security)
 
 
 def simulators_endpoint(settings: Settings) -> str:
@@ -195,12 +238,31 @@ def _with_database(url: str, database: str) -> str:
     return base if "/" in base.split("://", 1)[-1] else f"{base}/{database}"
 
 
+def _with_login(url: str, settings: Settings) -> str:
+    """The URL with the user and the authorities that stand beside it in the settings."""
+    if settings.clickhouse_user:
+        scheme, _, rest = url.partition("://")
+        password = settings.clickhouse_password.get_secret_value()
+        url = f"{scheme}://{quote(settings.clickhouse_user, safe='')}:{quote(password, safe='')}@{rest}"
+    return f"{url}?{urlencode({'ca_cert': settings.clickhouse_ca})}" if settings.clickhouse_ca else url
+
+
 def environment_for(settings: Settings) -> dict[str, str]:
     """The environment for a child process that shall see the same settings."""
     named = {
         "MEDPOST_HOME": str(settings.home),
         "MEDPOST_KAFKA": settings.kafka,
         "MEDPOST_CLICKHOUSE": settings.clickhouse,
+        "MEDPOST_KAFKA_SECURITY": settings.kafka_security if settings.kafka else "",
+        "MEDPOST_KAFKA_MECHANISM": settings.kafka_mechanism if settings.broker_security.has_login else "",
+        "MEDPOST_KAFKA_USER": settings.kafka_user,
+        "MEDPOST_KAFKA_PASSWORD": settings.kafka_password.get_secret_value(),
+        "MEDPOST_KAFKA_CA": settings.kafka_ca,
+        "MEDPOST_KAFKA_CERTIFICATE": settings.kafka_certificate,
+        "MEDPOST_KAFKA_KEY": settings.kafka_key,
+        "MEDPOST_CLICKHOUSE_USER": settings.clickhouse_user,
+        "MEDPOST_CLICKHOUSE_PASSWORD": settings.clickhouse_password.get_secret_value(),
+        "MEDPOST_CLICKHOUSE_CA": settings.clickhouse_ca,
         "MEDPOST_NAMESPACE": settings.namespace,
         "MEDPOST_PARTITIONS": str(settings.partitions),
         "MEDPOST_REPLICATION": str(settings.replication),

@@ -26,7 +26,7 @@ from infra.dead import DeadOffice
 from infra.hub import TP, Chunk, Fence, LogTail, Record
 from infra.hub.guard import Guard, Handler
 from infra.hub.rules import EXIT_FAULT, HubApp, Limits, Rules, leave
-from infra.hub.transport import broker_url, register
+from infra.hub.transport import broker_url, credentials, register
 from infra.kafka import Publisher
 from infra.settings import Settings
 from infra.telemetry import FENCE_AGE_S, OLDEST_UNFINISHED_S, PUBLISHER_QUEUE, Health, HealthServer, configure_logging
@@ -226,6 +226,7 @@ class Worker:
         app = HubApp(
             self.group,
             broker=broker_url(self.bootstrap),
+            broker_credentials=credentials(self.bootstrap),
             datadir=str(Path(tempfile.gettempdir()) / "medpost-faust"),
             value_serializer="raw",
             key_serializer="raw",

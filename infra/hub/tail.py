@@ -14,6 +14,7 @@ from aiokafka.structs import TopicPartition
 
 from infra.hub.records import unpack_our_way
 from infra.record import Record
+from infra.security import aiokafka_properties
 from schemas.errors import UnavailableError
 
 T = TypeVar("T")
@@ -40,7 +41,7 @@ class LogTail:
 
     async def _started(self, fetch_wait_ms: int = 50) -> AIOKafkaConsumer:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **aiokafka_properties(self._bootstrap),
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",

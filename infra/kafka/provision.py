@@ -18,6 +18,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public name
 )
 from msgspec import Struct, field
 
+from infra.security import librdkafka_properties
 from schemas.errors import UnavailableError
 
 REQUEST_S: Final = 15.0
@@ -44,7 +45,7 @@ class Provisioned(Struct, frozen=True):
 
 
 def _admin(bootstrap: str) -> AdminClient:
-    return AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    return AdminClient({**librdkafka_properties(bootstrap), "log_level": 0})
 
 
 def _partitions(admin: AdminClient, bootstrap: str, timeout_s: float) -> dict[str, int]:

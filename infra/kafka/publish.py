@@ -14,6 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from infra.kafka.batch import Batch, HeldBatch
 from infra.kafka.failures import Headers, OnReport, PublishFailure, QueueFullError, Values, failure_of
+from infra.security import librdkafka_properties
 from schemas.errors import Permanent, Reason, UnavailableError
 
 POLL_S: Final = 0.5
@@ -44,7 +45,7 @@ class Publisher:
 
     def __init__(self, bootstrap: str, **overrides: object) -> None:
         named = {name if name == "log_level" else name.replace("_", "."): value for name, value in overrides.items()}
-        settings = {**DEFAULTS, **named, "bootstrap.servers": bootstrap}
+        settings = {**DEFAULTS, **named, **librdkafka_properties(bootstrap)}
         self.limit_bytes = int(str(settings["message.max.bytes"]))
         self._limit_records = int(str(settings["queue.buffering.max.messages"]))
         self.producer = Producer(settings, logger=logging.getLogger("librdkafka"))

@@ -10,6 +10,7 @@ from typing import Final, Self, TypeVar, cast
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 from msgspec import Struct
 
+from infra.security import librdkafka_properties
 from schemas.errors import UnavailableError
 
 T = TypeVar("T")
@@ -59,7 +60,7 @@ class LogReader:
     def _consumer(self) -> Consumer:
         return Consumer(
             {
-                "bootstrap.servers": self._bootstrap,
+                **librdkafka_properties(self._bootstrap),
                 "group.id": "medpost.reader",  # librdkafka wants one; assign() and no commits never join it
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,

@@ -120,3 +120,14 @@ def test_every_connection_turns_the_expression_compiler_off(monkeypatch: pytest.
         Store("http://db/trace").rows("SELECT 1")
     assert given["settings"]["compile_expressions"] == 0
     assert clickhouse.INSERT_SETTINGS["async_insert"] == 0
+
+
+def test_tls_is_spoken_on_any_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library itself would send user and password in clear on a port that it does not know as TLS's."""
+    asked: dict[str, object] = {}
+    monkeypatch.setattr(clickhouse_connect, "get_client", lambda **named: asked.update(named))
+    store = Store("https://user:word@ch:9440/medpost?ca_cert=%2Fca.pem")
+    store._connected()
+    assert asked["interface"] == "https"
+    assert (store.database, store.place) == ("medpost", "ch:9440")
+    assert Store("https://ch/medpost").place == "ch:8443"

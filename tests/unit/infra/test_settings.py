@@ -177,3 +177,37 @@ def test_a_child_sees_the_same_settings(monkeypatch: pytest.MonkeyPatch, tmp_pat
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert load() == mine
+
+
+def test_settings_that_do_not_go_together_are_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the start, with the variables named; no password is shown."""
+    monkeypatch.setenv("MEDPOST_KAFKA", "kafka:9093")
+    monkeypatch.setenv("MEDPOST_KAFKA_PASSWORD", "s3cret")
+    with pytest.raises(UnavailableError) as refused:
+        load()
+    assert refused.value.detail.startswith("MEDPOST_KAFKA_USER and _PASSWORD need MEDPOST_KAFKA_SECURITY")
+    assert "s3cret" not in str(refused.value)
+
+
+def test_a_broker_with_login_carries_it_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the address that every client is made with, and into child processes."""
+    for name, value in {"": "kafka:9093", "_SECURITY": "sasl_ssl", "_USER": "medpost", "_PASSWORD": "s3cret"}.items():
+        monkeypatch.setenv(f"MEDPOST_KAFKA{name}", value)
+    one = load()
+    assert kafka_endpoint(one) == "kafka:9093"
+    assert kafka_endpoint(one).security.password == "s3cret"
+    assert "s3cret" not in repr(one)
+    passed_on = environment_for(one)
+    assert (passed_on["MEDPOST_KAFKA_SECURITY"], passed_on["MEDPOST_KAFKA_PASSWORD"]) == ("sasl_ssl", "s3cret")
+
+
+def test_the_store_s_login_and_authorities_get_into_its_url(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Quoted, with the database, and never shown by the settings."""
+    (tmp_path / "ca.pem").touch()
+    monkeypatch.setenv("MEDPOST_CLICKHOUSE", "https://ch:9440")
+    monkeypatch.setenv("MEDPOST_CLICKHOUSE_USER", "med post")
+    monkeypatch.setenv("MEDPOST_CLICKHOUSE_PASSWORD", "p@ss/word")
+    monkeypatch.setenv("MEDPOST_CLICKHOUSE_CA", str(tmp_path / "ca.pem"))
+    url = settings.store_endpoint(load())
+    assert url.startswith("https://med%20post:p%40ss%2Fword@ch:9440/medpost?ca_cert=")
+    assert "p@ss" not in repr(load())
