@@ -69,7 +69,7 @@ def gather(plant: Plant, offers: list[Offer]) -> Evidence:
     with LogReader(plant.addresses.kafka) as reader:
         log = list(read_log(reader, plant.settings))
         told = frozenset(_told(reader, plant.settings))
-    return Evidence(offers, facts, log, [call_of(row) for row in plant.calls()], told)
+    return Evidence(offers, facts, log, [call_of(row) for row in plant.calls() if names_a_message(row)], told)
 
 
 def read_log(reader: LogReader, settings: Settings) -> Iterator[Logged]:
@@ -82,6 +82,11 @@ def read_log(reader: LogReader, settings: Settings) -> Iterator[Logged]:
 def _told(reader: LogReader, settings: Settings) -> Iterator[bytes]:
     for record in reader.read_all(topics.OUTCOMES.named(settings.namespace)):
         yield ids.parse(OUTCOME.decode(record.value).message_id)
+
+
+def names_a_message(row: Mapping[str, Any]) -> bool:
+    """Whether an entry can be about a message: a mail that is refused at its envelope has said nothing of itself yet."""
+    return bool(row["key"]) or row["provider"] != "smtp"
 
 
 def call_of(row: Mapping[str, Any]) -> Call:

@@ -1,6 +1,6 @@
 from typing import Any
 
-from tests.ledger.evidence import call_of, moved
+from tests.ledger.evidence import call_of, moved, names_a_message
 from tests.ledger.judge import Call
 
 ID = "0123456789abcdef0123456789abcdef"
@@ -33,3 +33,10 @@ def test_what_moved_is_named() -> None:
     """Figures are compared one by one."""
     assert moved({"a": 1, "b": [2]}, {"a": 1, "b": [2]}) == []
     assert moved({"a": 1, "b": [2]}, {"a": 1, "b": [3]}) == ["b"]
+
+
+def test_a_mail_refused_at_its_envelope_names_no_message() -> None:
+    """Nothing of the message was said by then; any other call without a name is one about nothing."""
+    assert not names_a_message({"provider": "smtp", "key": ""})
+    assert names_a_message({"provider": "smtp", "key": "ab.cd"})
+    assert names_a_message({"provider": "aliyun", "key": ""})
