@@ -18,6 +18,7 @@ from streams.census import Census, Pair
 from streams.issuing import Issuing, is_in_line
 from streams.message_state import Phase
 from streams.rows import MessageRows
+from streams.rules import IsHeld
 from streams.waiting import Entry, WaitingLines
 
 RATE_MS: Final = 10_000
@@ -26,7 +27,6 @@ QUIET_MS: Final = 5_000
 LOOKS: Final = 256
 """So many entries of a line are looked at for the first that still waits."""
 
-IsHeld: TypeAlias = Callable[[str, str, str], bool]
 Send: TypeAlias = Callable[[bytes, bytes], None]
 """Publishes a value under a key; must not block or raise."""
 

@@ -29,10 +29,11 @@ from streams.fold import MEMORY_MS
 from streams.keys import Keys
 from streams.message_state import Place
 from streams.outbox import Outbox
-from streams.partition import Partition, Rules
+from streams.partition import Partition
 from streams.rebuild import rebuild
 from streams.request_feed import Feed, count
 from streams.requests import Asked, Inbox
+from streams.rules import Rules
 from streams.writes import Cell, Writes
 
 FIRED_AT_ONCE: Final = 500

@@ -9,11 +9,8 @@ back. And of each message and channel at most one conclusion is unread at a time
 """
 
 from collections import Counter, deque
-from collections.abc import Callable
 from functools import partial
 from typing import Final
-
-from msgspec import Struct
 
 from infra.state import Rows, Store
 from schemas.records import Delayed, Event
@@ -21,10 +18,10 @@ from schemas.statuses import Stage
 from streams import consequences, delays
 from streams.asked import STEPS as ASKED
 from streams.backlog import Overview
-from streams.budget import Budget, OnSpent, nobody
+from streams.budget import Budget
 from streams.census import Census, recounted
 from streams.checkpoint import Checkpoint
-from streams.consequences import Author, Record
+from streams.consequences import Record
 from streams.decide import Conclusion, decide
 from streams.due import NOTHING, DueIndex
 from streams.fold import FOLDED, MAX_CHANNELS, MEMORY_MS, Effect, fold
@@ -33,6 +30,7 @@ from streams.issuing import Issuing, Limits
 from streams.keys import Keys
 from streams.message_state import IN_FLIGHT, MessageState, Phase, Place, by_weight
 from streams.rows import MessageRows, Row
+from streams.rules import Rules
 from streams.unread import Unread
 from streams.waiting import WaitingLines
 
@@ -43,30 +41,6 @@ TOLD: Final = frozenset({str(Stage.ACCEPTED), *ASKED})
 """Changes by these stages have consequences of their own."""
 _COMPLETED: Final[str] = Stage.COMPLETED
 _DEFERRED: Final = Phase.DEFERRED
-
-Window = Callable[[str], int]
-"""How many attempts may be in flight on a channel, in this partition; 0: none."""
-IsHeld = Callable[[str, str, str], bool]
-"""Whether messages of an application and a type are held on a channel."""
-
-
-def _never_held(_app_id: str, _type: str, _channel: str) -> bool:
-    return False
-
-
-class Rules(Struct, frozen=True):
-    """How a partition decides: in whose name, how long a claim may take (ms), and the window per channel.
-
-    Besides, what is held by hand, over how many `partitions` a type's budget of fallbacks is divided, and whom to tell
-    when it is spent.
-    """
-
-    author: Author
-    hold_ms: int
-    window: Window
-    is_held: IsHeld = _never_held
-    partitions: int = 1
-    on_spent: OnSpent = nobody
 
 
 class Partition:

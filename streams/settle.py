@@ -31,8 +31,8 @@ from streams.keys import Keys
 from streams.message_state import Place
 from streams.outbox import Outbox
 from streams.owner import Ground, Owner, Reading
-from streams.partition import Rules, Window
 from streams.request_feed import Feed
+from streams.rules import Rules, Window
 
 HOLD_MS: Final = {Lane.URGENT: 5_000, Lane.NORMAL: 30_000, Lane.BULK: 30_000}
 """How long a delivery may wait for its claim. The urgent one is shorter than a fail-over on purpose: what a dead sink

@@ -20,7 +20,8 @@ from streams.checkpoint import Checkpoint, checkpoint_of, clear
 from streams.consequences import Author, Record
 from streams.hours import DAY_MS, MINUTE_MS, OFFSET_MS
 from streams.message_state import Place
-from streams.partition import Partition, Rules
+from streams.partition import Partition
+from streams.rules import Rules
 from tests.crash_judge import KEYS, check_disk, judge
 from tests.factories import T0, accepted, answer, message_id, plan_channel, rejected
 

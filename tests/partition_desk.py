@@ -13,7 +13,8 @@ from streams.checkpoint import Checkpoint, checkpoint_of
 from streams.consequences import Author, Record
 from streams.keys import Keys
 from streams.message_state import Place
-from streams.partition import Partition, Rules
+from streams.partition import Partition
+from streams.rules import Rules
 from tests.factories import T0
 
 KEYS: Final = Keys(1, 0)

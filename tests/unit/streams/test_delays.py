@@ -15,8 +15,9 @@ from streams.checkpoint import Checkpoint
 from streams.consequences import Author, Record
 from streams.keys import Keys
 from streams.message_state import Place, pack
-from streams.partition import Partition, Rules
+from streams.partition import Partition
 from streams.rows import decode_row
+from streams.rules import Rules
 from tests import crash_asking
 from tests.crash_asking import AskingHistory
 from tests.factories import T0, accepted, answer, message_id, plan

@@ -22,9 +22,9 @@ from streams.keys import Keys
 from streams.message_state import Place
 from streams.outbox import Outbox
 from streams.owner import Ground, Owner
-from streams.partition import Rules
 from streams.request_feed import Feed
 from streams.requests import PATIENCE_MS, Asked
+from streams.rules import Rules
 from tests.factories import T0, accepted, answer, message_id, plan, rejected
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from streams.consequences import Author
 from streams.message_state import Place
 from streams.outbox import Outbox
 from streams.owner import Ground, Reading
-from streams.partition import Rules
+from streams.rules import Rules
 from streams.settle import OLDEST, OPEN, WAITING, Settle, rate_of, registry_window, window_of
 from tests.factories import T0, accepted, message_id, plan
 
