@@ -85,7 +85,7 @@ def _told(reader: LogReader, settings: Settings) -> Iterator[bytes]:
 
 
 def names_a_message(row: Mapping[str, Any]) -> bool:
-    """Whether an entry can be about a message: a mail that is refused at its envelope has said nothing of itself yet."""
+    """Whether an entry can be about a message: a mail refused at its envelope has said nothing of itself yet."""
     return bool(row["key"]) or row["provider"] != "smtp"
 
 
