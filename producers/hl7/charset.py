@@ -163,6 +163,11 @@ def _strict(raw: bytes, charset: str) -> str | None:
     return text
 
 
+def is_fluent(text: str) -> bool:
+    """Whether the text beyond ASCII is ordinary Chinese: bytes that were damaged seldom are, in whatever charset."""
+    return _fluency(text) >= _FLUENT
+
+
 def _fluency(text: str | None) -> float:
     """Share of the characters beyond ASCII that are ordinary in a Chinese hospital's text: GB 2312, its punctuation."""
     return _share(text, _is_ordinary)

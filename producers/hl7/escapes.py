@@ -1,8 +1,8 @@
 r"""HL7's escape sequences (`\F\`, `\.br\`, `\XE4BDA0\`), undone on decoded text.
 
 Called for every value that is taken out of a message. Runs of `\X..\` are joined before they are decoded, strictly,
-with the message's own charset, so that the bytes of one Chinese character become that character. What is no escape
-sequence stays as it is: a lone backslash is ordinary text.
+with the message's own charset, or another one in which they are ordinary Chinese: so the bytes of one character become
+that character. What is no escape sequence stays as it is: a lone backslash is ordinary text.
 
 Source: HL7 v2.8, chapter 2, section 2.7.
 """
@@ -12,6 +12,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from producers.hl7.charset import is_fluent
 from producers.refusals import Refused
 from schemas.errors import Reason
 
@@ -76,7 +77,7 @@ class Unescape:
                 text = raw.decode(charset)
             except UnicodeDecodeError:
                 continue
-            if "\ufffd" not in text:
+            if "\ufffd" not in text and (charset == self._charset or is_fluent(text)):
                 return text
         raise Refused(
             Reason.DECODE_ERROR,

@@ -48,6 +48,7 @@ class Segment:
         self._separators = separators
         self._unescape = unescape
         self._fields: list[str] | None = None
+        self._is_overfull: dict[int, bool] = {}
         self.readings: dict[object, list[str]] = {}
         """What each path has read here, so that many results do not read one long field many times."""
 
@@ -67,7 +68,9 @@ class Segment:
         whole = self.field(number)
         if self.name == "MSH" and number <= 2:
             return [whole]
-        if whole.count(self._separators.repetition) >= REPETITIONS:
+        if number not in self._is_overfull:  # counted once: every result may look at it
+            self._is_overfull[number] = whole.count(self._separators.repetition) >= REPETITIONS
+        if self._is_overfull[number]:
             raise Refused(
                 Reason.TOO_LARGE,
                 f"{self.name}-{number} has more than {REPETITIONS} repetitions",

@@ -26,6 +26,18 @@ RULE = "  - {event: A, app: his, type: t, recipient: {patient_id: PID-3}, parame
         ("site: x\nrules:\n" + (RULE % "").replace("PID-3", "PID-3, b: PID-2"), "m.yaml:3: recipient: exactly one"),
         ("site: x\nrules:\n" + (RULE % "").replace("PID-5", "PID-5:clock"), "m.yaml:3: format 'clock' is unknown"),
         ("site: x\nrules:\n" + (RULE % "").replace("PID-5", "[PID-5]"), "m.yaml:3: here belongs a text"),
+        (
+            "site: x\nrules:\n" + (RULE % "").replace("PID-5", "PID-8@sex"),
+            "m.yaml:3: table 'sex' is unknown: the file has",
+        ),
+        ("site: x\nrules:\n" + (RULE % "").replace("PID-3}", '"PID-3[5@ids=MR]"}'), "m.yaml:3: table 'ids' is unknown"),
+        ("site: x\ntables: {Sex: {1: M}}\nrules:\n" + RULE % "", "m.yaml:2: tables: 'Sex' is no name"),
+        ("site: x\ntables:\n  sex: {}\nrules:\n" + RULE % "", "m.yaml:3: here belongs a table"),
+        ("site: x\ntables:\n  sex: {1: M, 1: F}\nrules:\n" + RULE % "", "m.yaml:3: '1' is given twice"),
+        ("site: x\ntables:\n  sex: {1: ''}\nrules:\n" + RULE % "", "m.yaml:3: here belongs a text that is not empty"),
+        ("site: x\ntables:\n  sex: 男\nrules:\n" + RULE % "", "m.yaml:3: here belongs a mapping"),
+        ("site: x\nevents: {}\nrules:\n" + RULE % "", "m.yaml:2: here belongs a table"),
+        ("site: x\nevents:\n  - A\nrules:\n" + RULE % "", "m.yaml:3: here belongs a mapping"),
     ],
 )
 def test_a_wrong_file_is_refused_with_its_line(text: str, complaint: str) -> None:

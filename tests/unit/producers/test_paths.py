@@ -1,7 +1,7 @@
 import pytest
 
 from producers.hl7.segments import Segments
-from producers.paths import Place, compile_expression
+from producers.paths import Codes, Place, compile_expression
 from tests.unit.producers.hl7.samples import REPORT, message
 
 SEGMENTS = Segments(REPORT, "utf-8")
@@ -50,6 +50,29 @@ def test_deeper_segments_are_sought_inside_the_group() -> None:
     segments = Segments(message("OBR|1", "OBX|1", "OBR|2", "OBX|1", "NTE|1||备注"), "utf-8")
     note = compile_expression("NTE-3")
     assert [note.read(Place(segments, at)) for at in (1, 3)] == ["", "备注"]
+
+
+def test_a_table_translates_and_knows_what_it_does_not_know() -> None:
+    """Listed codes, `*` for the others, nothing for an absent value; the next alternative is tried."""
+    tables = {
+        "sex": Codes({"F": "女"}),
+        "unit": Codes({"mmol/L": "毫摩尔每升", "*": "其他"}),
+        "ids": Codes({"MR": "病案号"}),
+    }
+    shown = {
+        expression: compile_expression(expression, tables).read(Place(SEGMENTS, LAST))
+        for expression in (
+            "PID-8@sex",
+            "OBX-2@sex",
+            "OBX-2@sex | '无'",
+            "OBX-6@unit",
+            "OBX-99@unit",
+            "PID-3[5@ids=病案号].1",
+        )
+    }
+    assert list(shown.values()) == ["女", "", "无", "其他", "", "P0001"]
+    with pytest.raises(ValueError, match="sex, unit, ids"):
+        compile_expression("PID-8@sexx", tables)
 
 
 def test_conditions_see_every_repetition() -> None:
