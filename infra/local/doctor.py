@@ -17,7 +17,7 @@ import psutil
 from msgspec import Struct
 
 from infra import settings as settings_module
-from infra.local import installation, jars, java, probe
+from infra.local import installation, jars, java, probe, rare
 from infra.local.control import LEAST_FREE_BYTES, check_home, supervisor_of
 from infra.local.ports import is_free
 from infra.settings import Settings
@@ -55,8 +55,10 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _disk(settings)
     yield _memory()
     yield from _ports(settings)
-    yield _broker(settings)
-    yield from _store(settings)
+    yield (broker := _broker(settings))
+    found = list(_store(settings))
+    yield from found
+    yield from _inside(settings, has_broker=broker.is_well, has_store=found[0].is_well)
 
 
 def _python() -> Finding:
@@ -74,7 +76,11 @@ def _tried(what: str, attempt: Callable[[], str]) -> Finding:
 def _jars_and_maven() -> Iterator[Finding]:
     folder = jars.jar_folder()
     are_complete = jars.is_complete(folder)
-    yield Finding("jars", are_complete, str(folder), "`medpost up` fetches them", code=0)
+    trouble = rare.jar_trouble(folder)
+    if trouble is None:
+        yield Finding("jars", are_complete, str(folder), "`medpost up` fetches them", code=0)
+    else:
+        yield Finding("jars", is_well=False, detail=trouble.detail, remedy=trouble.remedy, code=0)
     maven = _tried("maven", java.require_maven)
     yield (
         maven
@@ -97,7 +103,9 @@ def _nearest(settings: Settings) -> str:
 
 def _disk(settings: Settings) -> Finding:
     free = shutil.disk_usage(_nearest(settings)).free
-    return Finding("disk", free >= LEAST_FREE_BYTES, f"{free >> 30} GB free", "free at least 1 GB")
+    shown = f"{free >> 30} GB free" if free >= LEAST_FREE_BYTES else f"only {free >> 20} MB free"
+    least = f"free at least {LEAST_FREE_BYTES >> 20} MB, or set MEDPOST_HOME elsewhere"
+    return Finding("disk", free >= LEAST_FREE_BYTES, f"{shown} for {settings.home}", least)
 
 
 def _memory() -> Finding:
@@ -119,7 +127,8 @@ def _ports(settings: Settings) -> Iterator[Finding]:
     for name, usual in installation.USUAL_PORTS.items():
         port = int(kept.get(name, usual))
         well = is_free(port)
-        detail = f"{name} {port} {'free' if well else 'taken'}"
+        holder = "" if well else rare.holder_of(port)
+        detail = f"{name} {port} {'free' if well else f'taken by {holder}' if holder else 'taken'}"
         yield Finding("port", well, detail, "nothing: the next free port is used", code=0)
 
 
@@ -142,11 +151,38 @@ def _store(settings: Settings) -> Iterator[Finding]:
         yield Finding("store", is_well=False, detail="not running", remedy="start it with `medpost up`", code=1)
         yield _clock(None)
         return
-    host, port = installation.host_and_port(address, 8123)
-    answers = probe.http_answers(host, port, timeout_s=3)
+    is_tls = address.startswith("https://")
+    host, port = installation.host_and_port(address, 8443 if is_tls else 8123)
+    answers = _connects(host, port) if is_tls else probe.http_answers(host, port, timeout_s=3)
     remedy = _start_or_mend(settings.clickhouse, "CLICKHOUSE")
     yield Finding("store", answers, f"{host}:{port} {_answering(answers)}", remedy, 1)
-    yield _clock(_time_there(host, port))
+    yield _clock(None if is_tls else _time_there(host, port))
+
+
+def _inside(settings: Settings, *, has_broker: bool, has_store: bool) -> Iterator[Finding]:
+    """What only servers that answer can tell."""
+    if has_broker:
+        yield from _asked("skew", lambda: _broker_clock(settings), "not behind the broker's")
+        yield from _asked("registry", lambda: rare.registry_trouble(settings), "every record can be read")
+    if has_store:
+        yield from _asked("figures", lambda: rare.rollup_trouble(rare.waiting_days(settings)), "up to date")
+
+
+def _broker_clock(settings: Settings) -> rare.Trouble | None:
+    return rare.clock_trouble(rare.newest_append_ms(settings), int(time.time() * 1000), CLOCK_SKEW_S)
+
+
+def _asked(what: str, ask: Callable[[], rare.Trouble | None], well: str) -> Iterator[Finding]:
+    """One finding of a question; what cannot be asked is told as such, and is no fault of its own."""
+    try:
+        trouble = ask()
+    except UnavailableError as problem:
+        yield Finding(what, is_well=False, detail=problem.detail, remedy=problem.remedy, code=0)
+        return
+    if trouble is None:
+        yield Finding(what, is_well=True, detail=well)
+    else:
+        yield Finding(what, is_well=False, detail=trouble.detail, remedy=trouble.remedy, code=1)
 
 
 def _answering(answers: bool) -> str:
