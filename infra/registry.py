@@ -77,7 +77,9 @@ class BadRecord(Struct, frozen=True):
 class Stage:
     """Objects as read so far, and how far; becomes a snapshot when a closing record says so. One reader, one stage."""
 
-    def __init__(self, namespace: str) -> None:
+    def __init__(self, namespace: str, *, is_quiet: bool = False) -> None:
+        """`is_quiet`: bad records are kept in `bad` only, for a command that tells of them itself."""
+        self._is_quiet = is_quiet
         self._topics = {kind: topics.CONFIG[kind].named(namespace) for kind in KINDS}
         self._positions = dict.fromkeys(KINDS, 0)
         self._objects: dict[str, dict[str, Object]] = {kind: {} for kind in KINDS}
@@ -128,6 +130,8 @@ class Stage:
         except Permanent as problem:
             BAD_RECORDS.labels(kind).inc()
             self._bad[kind][object_id] = record.offset
+            if self._is_quiet:
+                return
             log.warning(
                 "registry object cannot be read, the old value stands",
                 kind=kind, id=object_id, offset=record.offset, reason=problem.reason, detail=problem.detail,

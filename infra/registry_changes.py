@@ -76,7 +76,7 @@ def read_bad(settings: Settings) -> tuple[BadRecord, ...]:
 
 def _staged(reader: LogReader, settings: Settings) -> tuple[Stage, Snapshot]:
     """The last closed set, read by a stage of its own."""
-    closing, stage = _last_version(reader, settings), Stage(settings.namespace)
+    closing, stage = _last_version(reader, settings), Stage(settings.namespace, is_quiet=True)
     return stage, EMPTY if closing is None else stage.close_at(reader, closing)
 
 
@@ -301,7 +301,7 @@ class Writer:
                 kind: reader.end_offset(topic.named(self._settings.namespace), 0) for kind, topic in named.items()
             }
             closing = ConfigVersion(current.snapshot.version + 1, now_ms, author, offsets)
-            after = Stage(self._settings.namespace).close_at(reader, closing)
+            after = Stage(self._settings.namespace, is_quiet=True).close_at(reader, closing)
             closing = structs.replace(closing, counts={kind: len(getattr(after, kind)) for kind in KINDS})
         for change in records_of(found, closing.version, now_ms, author):
             self._send(topics.HISTORY, key_of(change), CONFIG_CHANGE.encode(change))

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from infra import rollup
 from infra import settings as settings_module
-from infra.clickhouse import Store
+from infra.clickhouse import Store, without_database
 from infra.kafka import LogReader
 from infra.local import jars
 from infra.registry_changes import read_bad
@@ -106,11 +106,13 @@ def rollup_trouble(days: Sequence[DirtyDay]) -> Trouble | None:
 
 
 def waiting_days(settings: Settings) -> list[DirtyDay]:
-    """Days that are not yet counted; raises UnavailableError without a store."""
+    """Days that are not yet counted, none before the trace writer made the tables; raises UnavailableError."""
     with Store(settings_module.store_endpoint(settings)) as store:
-        there = store.rows(
-            "SELECT count() AS n FROM system.tables WHERE database = currentDatabase() AND name = 'built_days'"
-        )
+        with Store(without_database(store.dsn)) as server:
+            there = server.rows(
+                "SELECT count() AS n FROM system.tables WHERE database = {name:String} AND name = 'built_days'",
+                name=store.database,
+            )
         return rollup.dirty_days(store) if there[0]["n"] else []
 
 
