@@ -1,6 +1,6 @@
 """`medpost sample`: the main job from end to end, with a sample hospital (虚构), shown step by step.
 
-Starts what is not up, loads the registry, publishes a day of HIS, LIS, PACS and booking, follows every message to its
+Starts what is not up, loads the registry, publishes a day of all its systems, follows every message to its
 end, and prints what came of it. Stops again what it started itself, unless told to keep it.
 """
 
@@ -17,7 +17,7 @@ from console import words
 from console.cli.registry import apply_place, sample_folder
 from console.listing import Format, show
 from console.provisioning import provision_installation
-from console.sample import tour
+from console.sample import outcomes, tour
 from console.sample.hospital import SampleTotals, publish_sample
 from console.sample.phone import Phone, Received, masked
 from console.sentences import told as in_words
@@ -28,14 +28,13 @@ from infra.clickhouse import Store
 from infra.local import control
 from infra.local.installation import load_here
 from infra.settings import Settings
-from schemas.statuses import DONE_BY_LEVEL
+from infra.snapshot import Snapshot
 
 Keep = Annotated[bool, typer.Option("--keep", help="结束后保持运行 · leave everything running")]
 
 SHOWN_MESSAGES: Final = 8
 """Messages of the phone that are printed; `since` finds them all."""
 SEARCHED_MESSAGES: Final = 1_000
-SUCCEEDED: Final = frozenset(DONE_BY_LEVEL.values())
 PLAIN_EVERY_S: Final = 5.0
 """Between two progress lines where there is no terminal."""
 
@@ -57,22 +56,24 @@ def sample(*, keep: Keep = False) -> int:
 
 
 def _day(settings: Settings, memory: tour.Memory) -> int:
-    _head(2, "登记示例医院：4 个系统、9 种消息、4 个渠道")
+    _head(2, "登记示例医院")
     provision_installation(settings)
     version, _ = apply_place(settings, sample_folder(), author="sample")
     phone = Phone(tour.simulators_of(settings))
-    approved = phone.approve_templates(tour.snapshot_of(settings))
+    snapshot = tour.snapshot_of(settings)
+    approved = phone.approve_templates(snapshot)
+    typer.echo(f"  ✓ {len(snapshot.apps)} 个系统、{len(snapshot.types)} 种消息、{len(snapshot.channels)} 个渠道")
     typer.echo(f"  ✓ 登记版本 {version}；{approved} 个短信与微信模板已在模拟供应商处报备")
     tour.start_roles(settings)
     tour.wait_ready(settings, typer.echo, memory)
     since_ms = time.time_ns() // 1_000_000
-    _head(3, "HIS、LIS、PACS、预约平台发布一天的事件")
+    _head(3, "各系统发布一天的事件：HIS、检验、影像、收费、病历、手术、产科、药房、护理等")
     totals = publish_sample(settings, f"{since_ms:x}", lambda line: typer.echo(f"  {line}"))
     _published(totals)
     _head(4, "等待每条消息得到最终状态")
     finished = _follow(settings, since_ms, totals.awaited, memory)
     with Store(settings_module.endpoints(settings).clickhouse) as store:
-        _outcomes(store, since_ms)
+        _outcomes(store, since_ms, snapshot)
         _timeline(store, since_ms)
     _head(6, "手机与工作站收到了什么")
     _phone(list(phone.received(since_ms)))
@@ -109,21 +110,11 @@ def _follow(settings: Settings, since_ms: int, awaited: int, memory: tour.Memory
     return finished
 
 
-def _outcomes(store: Store, since_ms: int) -> None:
+def _outcomes(store: Store, since_ms: int, snapshot: Snapshot) -> None:
     _head(5, "结果：按类型与渠道；拒绝：按原因")
-    outcomes = [
-        {
-            "type": row.type or "—",
-            "channel": row.channel or "—",
-            "status": words.of_status(row.status),
-            "messages": row.messages,
-            "p50": words.span(row.p50_ms),
-            "p95": words.span(row.p95_ms),
-        }
-        for row in queries.outcomes_by_type_and_channel(store, since_ms)
-    ]
-    headings = {"type": "类型", "channel": "渠道", "status": "最终状态", "messages": "条数", "p50": "p50", "p95": "p95"}
-    show(outcomes, headings, Format.TABLE)
+    found = queries.outcomes_by_type_and_channel(store, since_ms)
+    show(outcomes.rows(found, snapshot), outcomes.headings(snapshot), Format.TABLE)
+    typer.echo(f"  {outcomes.totals(found)}")
     refused = [
         {"reason": words.of_reason(row.reason), "app": row.app_id or "—", "requests": row.requests}
         for row in queries.refusals_by_reason(store, since_ms)
@@ -137,7 +128,7 @@ def _timeline(store: Store, since_ms: int) -> None:
     found = queries.finished(store, queries.Selection(since_ms=since_ms, limit=SEARCHED_MESSAGES))
     if not found:
         return
-    chosen = max(found, key=lambda fact: (fact.attempts > 1 and fact.status in SUCCEEDED, fact.attempts))
+    chosen = max(found, key=lambda fact: (fact.attempts > 1 and fact.status in outcomes.SUCCEEDED, fact.attempts))
     typer.secho(f"\n一条消息的经过 {chosen.message_id}", bold=True)
     events = in_order(queries.timeline_of(store, chosen.message_id, queries.days_of(store, chosen.message_id)))
     rows = [{"at": words.moment(event.at_ms), "told": in_words(event), "worker": event.worker} for event in events]

@@ -1,4 +1,4 @@
-"""The sample hospital's day, published: what its four systems send, through the same path that anybody's does.
+"""The sample hospital's day, published: what its thirteen systems send, through the same path that anybody's does.
 
 Called by `medpost sample` (and so by `make run`). Spoiled input is published too, some of it under a wrong key, so that
 refusals can be seen. Sends nothing to a provider and waits for nothing but the broker.
@@ -38,11 +38,27 @@ class SampleSource(Struct, frozen=True):
 
 
 SOURCES: Final = (
-    SampleSource("HIS", ("his/adt-a04-registrations.hl7", "his/adt-a10-queue.hl7", "his/siu-appointments.hl7")),
+    SampleSource(
+        "HIS",
+        (
+            "his/adt-a04-registrations.hl7",
+            "his/adt-a10-queue.hl7",
+            "his/siu-appointments.hl7",
+            "his/adt-a11-refunds.hl7",
+        ),
+    ),
     SampleSource("LIS", ("lis/oru-critical-gb18030.hl7", "lis/oru-reports-gb18030.hl7", "lis/oru-reports-utf8.hl7")),
     SampleSource("PACS", ("pacs/oru-reports.hl7",)),
     SampleSource("预约平台", ("booking/bookings.jsonl",)),
-    SampleSource("随访", ("his/follow-up.jsonl",)),
+    SampleSource("收费", ("cashier/dft-invoices-gb18030.hl7", "cashier/payments.jsonl")),
+    SampleSource("电子病历", ("emr/orm-orders.hl7", "emr/mdm-documents.hl7")),
+    SampleSource("手术麻醉", ("surgery/siu-progress-gb18030.hl7",)),
+    SampleSource("产科", ("obstetrics/siu-prenatal.hl7",)),
+    SampleSource("药房", ("pharmacy/rds-dispensed.hl7", "pharmacy/adverse.jsonl")),
+    SampleSource("护理", ("nursing/notices.jsonl", "nursing/adverse.jsonl")),
+    SampleSource("输血", ("blood/ready.jsonl", "blood/adverse.jsonl")),
+    SampleSource("体检", ("checkup/oru-reports-gb18030.hl7",)),
+    SampleSource("随访", ("followup/follow-up.jsonl",)),
     SampleSource("坏输入", ("bad/messages.hl7", "bad/no-hl7.hl7", "bad/requests.jsonl")),
     SampleSource("未登记的应用", ("bad/unknown-app.jsonl",), has_wrong_key=True),
     SampleSource("密钥不符", ("bad/wrong-key.jsonl",), has_wrong_key=True),
@@ -120,7 +136,7 @@ def publish_sample(settings: Settings, run_id: str, progress: Told) -> SampleTot
 
 def _keys(source: SampleSource, credentials: Credentials) -> Credentials:
     wrong = {app: structs.replace(found, secret=WRONG_SECRET) for app, found in credentials.items()}
-    return {**wrong, "emr": Credential("emr-1", WRONG_SECRET)} if source.has_wrong_key else credentials
+    return {**wrong, "archive": Credential("archive-1", WRONG_SECRET)} if source.has_wrong_key else credentials
 
 
 def _offers(source: SampleSource, run_id: str) -> Iterator[Offer]:

@@ -48,12 +48,14 @@ def test_the_sample_day_is_published_and_reconciles(settings: Settings) -> None:
     found = in_the_log(settings)
     messages = [message for of_lane in found.values() for message in of_lane]
     assert totals.is_reconciled
-    assert (totals.read, len(told)) == (319, len(totals.sources))
-    assert totals.awaited == len(messages) == len({message.message_id for message in messages}) == 330
+    assert (totals.read, len(told)) == (507, len(totals.sources))
+    assert totals.awaited == len(messages) == len({message.message_id for message in messages}) == 516
     assert all(set(row) == set(SampleTotals.HEADINGS) for row in totals.rows())
-    assert {message.type for message in found["urgent"]} == {"critical_value", "queue_called"}
-    assert {message.type for message in found["bulk"]} == {"follow_up"}
-    assert Counter(message.app_id for message in messages)["emr"] == 1
+    assert {message.type for message in found["urgent"]} == {
+        "critical_value", "queue_called", "surgery_progress", "infusion_ending", "blood_ready", "adverse_event",
+    }  # fmt: skip
+    assert {message.type for message in found["bulk"]} == {"follow_up", "prenatal_visit", "checkup_report"}
+    assert Counter(message.app_id for message in messages)["archive"] == 1
     assert not any("\ufffd" in text for message in messages for text in message.personalisation.values())
     again = publish_sample(settings, "r1", told.append)
     assert again.message_ids == totals.message_ids

@@ -81,9 +81,9 @@ def test_nothing_is_ready_until_something_is_applied(settings: Settings, reading
         reading.wait_ready(1.5)
     version, found = apply_place(settings, sample_folder())
     until(lambda: reading.is_ready, PATIENCE_S)
-    assert (version, len(found)) == (1, 4 + 9 + 4 + 82)
+    assert (version, len(found)) == (1, 13 + 21 + 4 + 86)
     snapshot = reading.snapshot
-    assert (len(snapshot.apps), len(snapshot.types), len(snapshot.channels)) == (4, 9, 4)
+    assert (len(snapshot.apps), len(snapshot.types), len(snapshot.channels)) == (13, 21, 4)
     assert snapshot.channels["sms"].base_url == "http://127.0.0.1:9/aliyun/"
     assert reading.channel_secrets(snapshot.channels["sms"])["access_key_id"] == "medpost-demo-key"
 
@@ -160,7 +160,7 @@ def test_deleting_is_asked_for(settings: Settings, reading: Registry, tmp_path: 
     assert [(change.object_id, change.action) for change in found] == [("follow_up", "removed")]
     until(lambda: reading.snapshot.version == version, PATIENCE_S)
     assert "follow_up" not in reading.snapshot.types
-    assert len(reading.snapshot.apps) == 4
+    assert len(reading.snapshot.apps) == 13
 
 
 def test_two_people_applying_at_once_cannot_mix_their_sets(settings: Settings) -> None:
@@ -197,7 +197,7 @@ def test_the_directory_follows_the_topic_and_survives_a_restart(settings: Settin
     directory = RecipientDirectory(settings, keyring, "normal")
     directory.start()
     until(lambda: directory.is_ready, PATIENCE_S)
-    assert directory.offset == 82
+    assert directory.offset == 86
     found = directory.find("mobile", "13800001001")
     assert found is not None
     assert found.person_id == "P0001"
@@ -209,7 +209,7 @@ def test_the_directory_follows_the_topic_and_survives_a_restart(settings: Settin
     assert directory.find("patient_id", "P0001") == moved
     directory.close()
     again = RecipientDirectory(settings, keyring, "normal")
-    assert again.offset == 83
+    assert again.offset == 87
     assert again.find("patient_id", "P0001") == moved
     beside = RecipientDirectory(settings, keyring, "normal")
     assert beside.offset == 0, "a second process has rows of its own"
@@ -245,9 +245,9 @@ def test_the_commands_apply_tell_and_explain(command: Callable[..., tuple[int, s
     assert command("registry", "diff", "--sample") == (0, "没有变化。\n")
     changed = edited(tmp_path / "files", "channels.yaml", "rate_per_s: 200", "rate_per_s: 150")
     code, said = command("registry", "diff", str(changed))
-    assert (code, "rate_per_s: 200.0 → 150.0" in said) == (1, True)
+    assert (code, "发送速率：200 条/秒 → 150 条/秒" in said) == (1, True)
     code, said = command("registry", "show", "--format", "jsonl")
-    assert (code, said.count("\n")) == (0, 4 + 9 + 5 + 1)  # SMS has two providers
+    assert (code, said.count("\n")) == (0, 13 + 21 + 5 + 1)  # SMS has two providers
     code, said = command("routing", "explain", "--type", "lab_report", "--format", "jsonl")
     assert [line.split('"channel": "')[1].split('"')[0] for line in said.splitlines()] == ["wechat", "webhook", "sms"]
     code, said = command("routing", "explain", "--type", "critical_value", "--recipient", "staff_id:S001")

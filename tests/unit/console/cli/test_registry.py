@@ -71,7 +71,7 @@ def test_the_first_diff_of_the_sample_names_everything_new(run: Run) -> None:
     assert code == 1
     assert "+ 消息类型 critical_value" in said
     assert "+ 渠道 sms" in said
-    assert "…… 另有 62 个收件人" in said
+    assert "…… 另有 66 个收件人" in said
 
 
 def test_there_is_nothing_to_tell_of_the_same(run: Run, held: list[Current], tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_show_lists_every_object_and_no_secret(run: Run, held: list[Current], tm
     code, said = run("show")
     assert code == 0
     assert said.startswith("版本 3 · 2027-01-15 16:00:00.000 · 张工")
-    for word in ("registration_confirmed", "紧急 urgent", "aliyun", "共 82 人"):
+    for word in ("registration_confirmed", "紧急 urgent", "aliyun", "共 86 人"):
         assert word in said
     for hidden in ("demo-only", "whsec", "1380000"):
         assert hidden not in said

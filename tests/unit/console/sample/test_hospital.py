@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from console.credentials import Credential
+from console.publishing import Outcome
 from console.sample import hospital
 from console.sample.hospital import SampleTotals, publish_sample
 from infra.settings import Settings
@@ -13,7 +14,11 @@ from producers.acknowledgement import NotAcknowledgedError
 from producers.requests import MessageRequest
 from schemas.errors import UnavailableError
 
-REGISTERED = {app: Credential(f"{app}-1", f"right-{app}") for app in ("his", "lis", "pacs", "booking")}
+APPS = (
+    "his", "lis", "pacs", "booking", "cashier", "emr", "surgery", "obstetrics", "pharmacy", "followup", "nursing",
+    "checkup", "blood",
+)  # fmt: skip
+REGISTERED = {app: Credential(f"{app}-1", f"right-{app}") for app in APPS}
 
 
 class Office:
@@ -68,25 +73,50 @@ def published(run_id: str = "r1") -> tuple[SampleTotals, list[str]]:
 
 
 def test_the_day_covers_every_type_and_application(office: type[Office]) -> None:
-    """Eight types, each from its application; the day reconciles."""
+    """Twenty types, each from its application or two; the day reconciles."""
     totals, told = published()
     assert totals.is_reconciled
     assert totals.awaited == len(office.sent)
     good = [(app, request.type) for app, secret, request in office.sent if secret.startswith("right")]
     counted = Counter(good)
-    assert {pair for pair in counted if counted[pair] >= 10} == {
+    assert {pair for pair in counted if counted[pair] > 1} == {
         ("his", "registration_confirmed"), ("his", "queue_called"), ("lis", "lab_report"), ("lis", "critical_value"),
-        ("pacs", "exam_report"), ("booking", "exam_booked"), ("booking", "visit_cancelled"), ("his", "follow_up"),
+        ("pacs", "exam_report"), ("booking", "exam_booked"), ("booking", "visit_cancelled"),
+        ("his", "registration_refunded"),
+        ("cashier", "payment_due"), ("cashier", "e_invoice"), ("emr", "payment_due"), ("emr", "discharge_summary"),
+        ("surgery", "surgery_progress"), ("obstetrics", "prenatal_visit"), ("pharmacy", "medication_reminder"),
+        ("pharmacy", "adverse_event"), ("followup", "follow_up"), ("nursing", "bed_ready"),
+        ("nursing", "infusion_ending"), ("nursing", "adverse_event"), ("checkup", "checkup_report"),
+        ("blood", "blood_ready"), ("blood", "adverse_event"),
     }  # fmt: skip
     assert len(told) == len(totals.rows()) == len(hospital.SOURCES)
     assert all(set(row) == set(SampleTotals.HEADINGS) for row in totals.rows())
+
+
+def test_what_concerns_nobody_makes_no_message(office: type[Office]) -> None:
+    """Charges beside a payment, orders taken back and papers that are not signed are read, and told to nobody."""
+    totals, _ = published()
+    made = Counter(request.type for app, _, request in office.sent if app in ("cashier", "emr", "surgery"))
+    assert (made["e_invoice"], made["discharge_summary"], made["surgery_progress"]) == (24, 9, 20)
+    assert totals.sources["电子病历"].outcomes[Outcome.UNMAPPED] == 6
+    stages = {request.personalisation["stage"] for _, _, request in office.sent if request.type == "surgery_progress"}
+    assert stages == {"进入手术室", "手术开始", "手术结束", "进入复苏室", "返回病房"}
+
+
+def test_only_the_drug_that_has_a_note_has_a_caution(office: type[Office]) -> None:
+    """Two drugs of one prescription: each its own instructions, and no other's caution."""
+    published()
+    reminders = [request for _, _, request in office.sent if request.type == "medication_reminder"]
+    told = {request.personalisation["drug"]: request for request in reminders}
+    assert told["阿莫西林胶囊"].personalisation["caution"] == "青霉素过敏者禁用"
+    assert "caution" not in told["苯磺酸氨氯地平片"].personalisation
 
 
 def test_the_spoiled_ones_are_refused_for_every_reason(office: type[Office]) -> None:
     """Bytes, type, control id, parameter, JSON: each with file, number and remedy."""
     totals, _ = published()
     reasons = Counter(ended.reason for ended in totals.refused)
-    assert reasons == {"decode_error": 5, "param_invalid": 5, "missing_parameter": 1}
+    assert reasons == {"decode_error": 5, "param_invalid": 5, "missing_parameter": 3}
     assert all(ended.offer.number and ended.offer.source and ended.remedy for ended in totals.refused)
 
 
@@ -94,7 +124,7 @@ def test_wrong_keys_are_wrong_on_purpose_only(office: type[Office]) -> None:
     """Two messages go out under a secret that belongs to nobody, one of them for an application that nobody knows."""
     published()
     wrong = [app for app, secret, _ in office.sent if secret == hospital.WRONG_SECRET]
-    assert wrong == ["emr", "lis"]
+    assert wrong == ["archive", "lis"]
 
 
 def test_another_run_is_other_messages(office: type[Office]) -> None:
