@@ -114,7 +114,7 @@ def _outcomes(store: Store, since_ms: int, snapshot: Snapshot) -> None:
     _head(5, "结果：按类型与渠道；拒绝：按原因")
     found = queries.outcomes_by_type_and_channel(store, since_ms)
     show(outcomes.rows(found, snapshot), outcomes.headings(snapshot), Format.TABLE)
-    typer.echo(f"  {outcomes.totals(found)}")
+    typer.echo(f"  {outcomes.totals(found)}。{outcomes.TIMED}")
     refused = [
         {"reason": words.of_reason(row.reason), "app": row.app_id or "—", "requests": row.requests}
         for row in queries.refusals_by_reason(store, since_ms)

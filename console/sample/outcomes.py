@@ -13,6 +13,8 @@ from schemas.statuses import DONE_BY_LEVEL, LANE_RANK, Lane
 
 SUCCEEDED: Final = frozenset(DONE_BY_LEVEL.values())
 UNKNOWN_TYPE: Final = "（未知类型）"
+TIMED: Final = "p50/p95 从受理算到最高一级证明：有回执的短信，算到回执取回之时"
+"""What the times in the table are; said below it."""
 
 
 def headings(snapshot: Snapshot) -> dict[str, str]:
