@@ -56,7 +56,7 @@ def _parts(event: TraceEvent) -> dict[str, object]:
         "attempt": event.attempt,
         "status": words.of_status(event.status),
         "who": event.provider or event.channel,
-        "why": why or "未说明原因",
+        "why": why or ("已不再需要" if event.stage == Stage.SKIPPED else "未说明原因"),
         "because": f"，{why}" if event.reason else "",
         "by": f"，渠道 {event.channel}" if event.channel else "",
         "number": f"，流水号 {event.provider_message_id}" if event.provider_message_id else "",

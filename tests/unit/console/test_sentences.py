@@ -42,3 +42,8 @@ def test_the_end_says_how_and_how_long() -> None:
     """Final status, channel, reason, time since acceptance."""
     end = event(Stage.COMPLETED, status="failed", channel="sms", reason="billing", latency_ms=2100)
     assert told(end) == "结束：失败 failed，渠道 sms，渠道欠费 billing，历时 2.10 秒"
+
+
+def test_a_channel_that_was_not_needed_is_told_as_such() -> None:
+    """Nothing went wrong: another one had already done it."""
+    assert told(event(Stage.SKIPPED, channel="webhook")) == "跳过渠道 webhook：已不再需要"
