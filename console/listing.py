@@ -49,6 +49,12 @@ def show_one(row: Mapping[str, object], headings: Mapping[str, str], form: Forma
         typer.echo(json.dumps(row, ensure_ascii=False, indent=2 if form is Format.JSON else None))
 
 
+def say_nothing_found(rows: Sequence[object], form: Format) -> None:
+    """Tell a person on stderr that a listing is empty: a bare heading looks like a fault."""
+    if not rows and form is Format.TABLE:
+        typer.echo("没有符合条件的。", err=True)
+
+
 def _table(rows: Sequence[Mapping[str, object]], headings: Mapping[str, str], *, has_head: bool = True) -> None:
     table = Table(box=None, show_header=has_head, pad_edge=False, header_style="bold")
     for heading in headings.values():

@@ -8,6 +8,7 @@ import threading
 from typing import Final
 
 from infra import tokens
+from infra.token_keys import MIN_SECRET_BYTES, SHARED
 from schemas.errors import Permanent, Reason
 
 TTL_S: Final = 300
@@ -17,7 +18,8 @@ MARGIN_S: Final = 30
 class Signer:
     """Bearer headers of one application; mints anew before a token could expire on its way. Safe for threads.
 
-    Raises Permanent(param_invalid) when no token may live as long as `delivery_timeout_s`.
+    Raises Permanent(param_invalid) when no token may live as long as `delivery_timeout_s`, or for a secret so short
+    that the registry would not take it.
     """
 
     def __init__(self, app_id: str, key_id: str, algorithm: str, key: str | bytes, delivery_timeout_s: float) -> None:
@@ -26,6 +28,9 @@ class Signer:
             raise Permanent(
                 Reason.PARAM_INVALID, f"delivery_timeout_s: at most {tokens.MAX_LIFETIME_S // 2 - MARGIN_S}"
             )
+        secret = key.encode() if isinstance(key, str) else key
+        if algorithm == SHARED and len(secret) < MIN_SECRET_BYTES:
+            raise Permanent(Reason.PARAM_INVALID, f"secret: an HS256 secret has at least {MIN_SECRET_BYTES} bytes")
         self._named = (app_id, key_id, algorithm, key)
         self._usable_s = self._ttl_s - delivery_timeout_s - MARGIN_S
         self._minted_s = float("-inf")

@@ -43,9 +43,10 @@ HEADINGS: Final = {
     "calls": "今日",
     "per_day": "日额度",
 }
-NOBODY: Final = "无进程"
+NOBODY: Final = "空闲"
 ALIVE_MS: Final = round(3 * QUIET_S * 1000)
-"""A process that has told nothing for so long is gone; only its calls of today are counted."""
+"""Who has told nothing for so long does not use the account, or is gone (`medpost status` tells); its calls of today
+are counted."""
 
 
 def accounts(form: FormatOption = Format.TABLE) -> int:
@@ -57,7 +58,7 @@ def accounts(form: FormatOption = Format.TABLE) -> int:
         typer.echo("还没有发送进程报告过：medpost status 查看进程。", err=True)
         return 1
     show(found, HEADINGS, form)
-    return 0 if all(str(row["state"]).endswith(State.OPEN) for row in found) else 1
+    return 0 if all(row["state"] == NOBODY or str(row["state"]).endswith(State.OPEN) for row in found) else 1
 
 
 def rows(uses: Iterable[AccountUse], held: set[tuple[str, str]], now_ms: int) -> list[dict[str, object]]:

@@ -15,7 +15,7 @@ import typer
 
 from console.cli.messages import since_ms
 from console.dead_rows import COUNT_HEADINGS, LIST_HEADINGS, ONE_HEADINGS, STANDINGS, counted, row, time_of, told_of
-from console.listing import Format, FormatOption, show, show_one
+from console.listing import Format, FormatOption, say_nothing_found, show, show_one
 from console.progress import meter
 from console.redriving import Desk, Told, mark, redrive
 from infra import dead_letters
@@ -25,10 +25,12 @@ from infra.crypto import Ring, load_keyring
 from infra.dead_letters import DROPPED, REDRIVEN, WAITING, Case, Selection
 from infra.kafka import Publisher
 from infra.settings import Settings
-from schemas.errors import Permanent
+from schemas.errors import Permanent, Reason
 
 app = typer.Typer(help="死信：查看、重投、放弃 · records that could not be handled.", no_args_is_help=True)
 
+HOPELESS: Final = frozenset({Reason.DECODE_ERROR, Reason.TOO_LARGE})
+"""What the same bytes cannot outgrow, unless the platform was mended."""
 ASK_ABOVE: Final = 100
 """More than so many are put back or dropped only after a question."""
 
@@ -55,6 +57,8 @@ def list_(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     """清单：默认列出尚未处理的，最近的在后."""
     if standing not in (*STANDINGS, "all"):
         raise typer.BadParameter("must be waiting, redriven, dropped or all", param_hint="--standing")
+    if reason and reason not in {*Reason}:
+        raise typer.BadParameter(f"没有原因 {reason}；有：{'、'.join(sorted(Reason))}", param_hint="--reason")
     settings = settings_module.load()
     by = Selection(
         reason=reason,
@@ -67,6 +71,7 @@ def list_(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         show(counted(found, settings, form), COUNT_HEADINGS, form)
         return
     show([row(case, form) for case in found[-limit:]], LIST_HEADINGS, form)
+    say_nothing_found(found, form)
     if len(found) > limit:
         typer.secho(f"共 {len(found):,} 件，只列出最近 {limit} 件（--limit、--count）", err=True)
 
@@ -106,6 +111,9 @@ def redrive_(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     """重投：原样写回来源主题，按最初写入的时刻判断，各一次."""
     settings = settings_module.load()
     chosen = _selected(settings, origins, (reason, topic, since), everything=everything)[:limit]
+    hopeless = sum(case.letter.reason in HOPELESS for case in chosen)
+    if hopeless:
+        typer.secho(f"! 其中 {hopeless:,} 件的内容本身无法解析，重投后会再次成为死信（dlq drop）", err=True)
     if dry_run:
         show(counted(chosen, settings, Format.TABLE), COUNT_HEADINGS, Format.TABLE)
         typer.echo(f"会重投 {len(chosen):,} 件，约需 {len(chosen) / rate:,.0f} s；去掉 --dry-run 执行")

@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from console import words
-from console.listing import Format, FormatOption, show, show_one
+from console.listing import Format, FormatOption, say_nothing_found, show, show_one
 from console.sentences import told
 from console.standing import Standing, in_order, standing
 from infra import queries
@@ -22,7 +22,7 @@ from infra.clock import SystemClock
 from infra.queries import Selection
 from schemas import ids
 from schemas.errors import Permanent
-from schemas.statuses import FINAL_RANK
+from schemas.statuses import FINAL_RANK, Status
 
 app = typer.Typer(help="消息：现状、经过、清单 · one message's state and timeline, lists.", no_args_is_help=True)
 
@@ -107,12 +107,15 @@ def list_(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """清单：最新的在前，含尚未结束的."""
+    if status and status not in {*Status}:
+        raise typer.BadParameter(f"没有状态 {status}；有：{'、'.join(sorted(Status))}", param_hint="--status")
     selection = Selection(
         since_ms=since_ms(since, SystemClock().now_ms()), app_id=app_id, type=type_, status=status, limit=limit
     )
     with _store() as store:
         found = _listed(store, selection)
     show([_readable(one) if form is Format.TABLE else _plain(one) for one in found], _LIST_HEADINGS, form)
+    say_nothing_found(found, form)
 
 
 def register(root: typer.Typer) -> None:

@@ -19,6 +19,7 @@ from console.credentials import Credentials, clients_for, read_credentials
 from console.listing import Format, FormatOption, show_one
 from console.progress import meter
 from console.publishing import Desk, Offer, publish
+from console.words import SHANGHAI
 from infra import settings as settings_module
 from infra.kafka import ping
 from producers import mapping_files, requests
@@ -47,8 +48,8 @@ def message(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     channel: Annotated[list[str] | None, typer.Option("--channel", help="只用这些渠道，可重复")] = None,
     priority: Annotated[str, typer.Option("--priority", help="urgent | normal | bulk，只能降低")] = "",
     message_id: Annotated[str, typer.Option("--message-id", help="以此编号重试：即同一条消息")] = "",
-    send_at: Annotated[datetime | None, typer.Option("--send-at", help="发送时刻，本机时区；缺省为立即")] = None,
-    expires_at: Annotated[datetime | None, typer.Option("--expires-at", help="过期时刻，本机时区")] = None,
+    send_at: Annotated[datetime | None, typer.Option("--send-at", help="发送时刻，北京时间；缺省为立即")] = None,
+    expires_at: Annotated[datetime | None, typer.Option("--expires-at", help="过期时刻，北京时间")] = None,
     key_file: KeyFile = None,
     dry_run: DryRun = False,
     form: FormatOption = Format.TABLE,
@@ -62,8 +63,8 @@ def message(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         channels=channel or [],
         priority=priority,
         message_id=message_id,
-        send_at=send_at.astimezone() if send_at else None,
-        expires_at=expires_at.astimezone() if expires_at else None,
+        send_at=_in_shanghai(send_at),
+        expires_at=_in_shanghai(expires_at),
     )
     request = requests.from_fields(fields)
     if dry_run:
@@ -78,6 +79,11 @@ def message(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     if form is Format.TABLE:
         typer.echo(f"查看进展：medpost messages get {message_id}", err=True)
     return 0
+
+
+def _in_shanghai(given: datetime | None) -> datetime | None:
+    """A wall-clock time as every screen of the platform shows it, whatever the machine's own zone is."""
+    return given.replace(tzinfo=SHANGHAI) if given is not None else None
 
 
 @app.command("jsonl", help="发布 JSON 行：每行一条消息，成员同 POST /v1/messages，另有 app_id。")

@@ -161,7 +161,7 @@ def by_turns(received: Iterable[Received]) -> list[Received]:
 
 
 def _next_steps(*, is_running: bool) -> None:
-    typer.echo("接下来可以试：")
+    typer.echo("接下来可以试：" if is_running else "服务已停止，数据保留。接下来可以试（先 make up）：")
     steps = [
         "medpost messages list --since 1h" if is_running else "make up",
         "medpost routing explain --type critical_value",

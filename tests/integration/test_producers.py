@@ -109,7 +109,7 @@ def test_silence_is_said_and_trying_again_is_the_same_message(kafka: str) -> Non
         with pytest.raises(NotAcknowledgedError) as raised:
             client.send(type="lab_report", recipient=("patient_id", "P0001"))
         assert time.monotonic() - started < 10
-    with MedpostClient(kafka, "lis", "lis-1", SECRET, options) as client:
+    with MedpostClient(kafka, "lis", "lis-1", SECRET, ClientOptions(namespace=namespace)) as client:
         again = client.send(type="lab_report", recipient=("patient_id", "P0001"), message_id=raised.value.message_id)
     assert again == raised.value.message_id
     assert [message.message_id for message in messages_in(kafka, f"{namespace}.messages.normal")] == [again]

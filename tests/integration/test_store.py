@@ -88,6 +88,21 @@ def test_every_field_of_an_event_comes_back(store: Store) -> None:
     assert all(row["version"] == row["rank"] * 10**13 + row["latency_ms"] for row in ranks)
 
 
+def test_two_requests_about_a_message_are_two_things_that_happened(store: Store) -> None:
+    """Taken back twice, moved twice: every request stands in the trace, and the same one only once."""
+    of, at = uuid.uuid4().bytes, trace_truth.TURN_MS
+
+    def asked(stage: str, request_id: str, late_ms: int) -> Event:
+        return Event(of, stage, status=stage, at=at + late_ms, accepted_at=at, latency_ms=late_ms, detail=request_id)
+
+    first, second = "0a" * 16, "0b" * 16
+    said = [asked(Stage.CANCEL_REQUESTED, first, 5), asked(Stage.CANCEL_REQUESTED, second, 9)]
+    moved = [asked(Stage.RESCHEDULE_REQUESTED, first, 1), asked(Stage.RESCHEDULE_REQUESTED, second, 2)]
+    written(store, [*said, *moved, *said])
+    found = store.rows("SELECT stage, detail FROM events FINAL ORDER BY latency_ms")
+    assert [(row["stage"], row["detail"]) for row in found] == [(one.stage, one.detail) for one in [*moved, *said]]
+
+
 def test_every_question_answers_alike_however_often(store: Store) -> None:
     """Six times the same answer, and the sums equal the truth."""
     known = trace_truth.history(600)

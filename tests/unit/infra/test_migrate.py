@@ -83,7 +83,13 @@ def test_an_edited_file_is_refused() -> None:
 
 def test_the_released_files_are_good() -> None:
     """Every file of this version parses, in order."""
-    assert [migration.name for migration in released()] == ["events", "message_facts", "rollup", "fewer_merges"]
+    assert [migration.name for migration in released()] == [
+        "events",
+        "message_facts",
+        "rollup",
+        "fewer_merges",
+        "requests_apart",
+    ]
 
 
 def test_a_stray_file_stops_the_start(tmp_path: Path) -> None:

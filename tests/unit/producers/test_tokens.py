@@ -35,3 +35,9 @@ def test_a_delivery_that_no_token_outlives_is_refused() -> None:
     """A token lives an hour at most, so a delivery may not wait for one."""
     with pytest.raises(Permanent, match="delivery_timeout_s"):
         Signer("lis", "lis-1", "HS256", SECRET, delivery_timeout_s=MAX_LIFETIME_S)
+
+
+def test_a_secret_that_the_registry_would_not_take_is_refused_at_once() -> None:
+    """Not by the first message's refusal, hours later."""
+    with pytest.raises(Permanent, match="at least 32 bytes"):
+        Signer("lis", "lis-1", "HS256", "short", delivery_timeout_s=60)

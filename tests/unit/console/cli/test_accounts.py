@@ -47,7 +47,7 @@ def test_what_is_held_says_so(held: tuple[str, str]) -> None:
 def test_an_account_without_a_process_says_so() -> None:
     """Nobody would call it; one that was not called today either is not there any more."""
     assert cli.rows([use("a", at=NOW_MS - 3_600_000, calls=0)], set(), NOW_MS) == []
-    assert cli.rows([use("a", at=NOW_MS - 3_600_000)], set(), NOW_MS)[0]["state"] == "无进程"
+    assert cli.rows([use("a", at=NOW_MS - 3_600_000)], set(), NOW_MS)[0]["state"] == "空闲"
 
 
 @pytest.mark.parametrize(("state", "code"), [("open", 0), ("paused", 1)])

@@ -170,3 +170,15 @@ def test_drop_marks_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = run("drop", "messages.normal/1/2", "--note", "not ours")
     assert answer.exit_code == 0
     assert marked == [("messages.normal/1/2", "dropped", "not ours")]
+
+
+def test_what_its_bytes_cannot_outgrow_is_said_before_it_is_put_back() -> None:
+    """The same bytes would be the same letter again."""
+    assert "1 件的内容本身无法解析" in run("redrive", "--all", "--dry-run").output
+    assert "无法解析" not in run("redrive", "messages.normal/1/1", "--dry-run").output
+
+
+def test_a_reason_that_does_not_exist_is_a_wrong_use_and_nothing_found_is_said() -> None:
+    """A mistyped filter must not look like a quiet night."""
+    assert run("list", "--reason", "nonsense").exit_code == 2
+    assert "没有符合条件的" in run("list", "--reason", "billing").output

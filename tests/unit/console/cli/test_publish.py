@@ -1,5 +1,5 @@
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -51,7 +51,7 @@ def test_a_time_of_sending_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None
     assert run("message", *told).exit_code == 0
     sent = [fields["send_at"] for fields in seen]
     assert isinstance(sent[0], datetime)
-    assert (sent[0].replace(tzinfo=None), sent[0].tzinfo is None) == (datetime(2030, 1, 5, 8), False)  # noqa: DTZ001 - naive on purpose
+    assert sent[0] == datetime(2030, 1, 5, 0, tzinfo=UTC)  # 08:00 in Shanghai, whatever the machine says
     assert sent[1] is None
 
 
