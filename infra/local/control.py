@@ -187,6 +187,13 @@ def end(settings: Settings) -> list[str]:
     return names
 
 
+def orphans(settings: Settings) -> list[str]:
+    """Names of our processes that run although no supervisor does."""
+    if supervisor_of(settings) is not None:
+        return []
+    return [name for name, record in _records(settings) if processes.is_running(record)]
+
+
 def _records(settings: Settings) -> list[tuple[str, processes.Record]]:
     found = ((file.stem, processes.read_record(file)) for file in sorted(settings.run_folder.glob("*.pid")))
     return [(name, record) for name, record in found if record is not None and name != "supervisor"]

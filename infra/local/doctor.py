@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from infra import settings as settings_module
 from infra.local import installation, jars, java, probe, rare
-from infra.local.control import LEAST_FREE_BYTES, check_home, supervisor_of
+from infra.local.control import LEAST_FREE_BYTES, check_home, orphans, supervisor_of
 from infra.local.ports import is_free
 from infra.settings import Settings
 from schemas.errors import UnavailableError
@@ -122,6 +122,10 @@ def _memory() -> Finding:
 def _ports(settings: Settings) -> Iterator[Finding]:
     """Before the start: whether the ports we would take are free (if not, the next free ones are taken)."""
     if supervisor_of(settings) is not None:
+        return
+    if alone := orphans(settings):
+        told = f"{len(alone)} processes run and nobody restarts them: {', '.join(alone[:3])} ..."
+        yield Finding("supervisor", is_well=False, detail=told, remedy="`medpost up` takes them over", code=1)
         return
     kept = installation.read_json(settings.run_folder / "ports.json")
     for name, usual in installation.USUAL_PORTS.items():

@@ -1,10 +1,11 @@
 """The doctor's findings and the exit code each calls for."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from infra.local import doctor
+from infra.local import doctor, processes
 from infra.local.doctor import Finding, examine
 from infra.settings import Settings
 
@@ -41,3 +42,14 @@ def test_wrong_clock_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert not doctor._clock(0.0).is_well
     monkeypatch.setattr("time.time", lambda: 0.0)
     assert not doctor._clock(None).is_well
+
+
+def test_processes_without_a_supervisor_are_said_and_their_ports_are_not_blamed(tmp_path: Path) -> None:
+    """It was killed: what it kept up runs on, and nobody would start it again."""
+    settings = Settings(home=tmp_path / "home")
+    settings.run_folder.mkdir(parents=True)
+    processes.write_record(settings.run_folder / "trace.pid", os.getpid())
+    found = _findings(settings)
+    assert (found["supervisor"].is_well, found["supervisor"].code) == (False, 1)
+    assert "trace" in found["supervisor"].detail
+    assert "port" not in found
