@@ -98,7 +98,7 @@ def _from_store(request: Request) -> Answer:
     """What the store knows of a message that settle says nothing about: long final, still open, or unknown."""
     wanted = ids.show(request.message_id)
     try:
-        with Store(settings_module.store_endpoint(settings_module.load())) as store:
+        with Store(settings_module.store_endpoint(settings_module.load()), messages.PATIENCE_S) as store:
             days = queries.days_of(store, wanted)
             found = standing(queries.facts_of(store, wanted, days), queries.timeline_of(store, wanted, days))
     except UnavailableError:

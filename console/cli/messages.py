@@ -29,6 +29,8 @@ app = typer.Typer(help="消息：现状、经过、清单 · one message's state
 Id = Annotated[str | None, typer.Argument(metavar="ID", help="消息编号 (UUID)")]
 Reference = Annotated[str, typer.Option(metavar="APP/REF", help="用业务编号代替消息编号, e.g. his/R20260801-17")]
 
+PATIENCE_S: Final = 10
+"""Somebody waits at a terminal: a store that does not answer by then is said to be away."""
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _MEMBERS: Final = {
     "message_id": "消息编号",
@@ -127,7 +129,7 @@ def register(root: typer.Typer) -> None:
 
 
 def _store() -> Store:
-    return Store(settings_module.store_endpoint(settings_module.load()))
+    return Store(settings_module.store_endpoint(settings_module.load()), PATIENCE_S)
 
 
 def wanted_id(message_id: str | None, reference: str) -> str:
