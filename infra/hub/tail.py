@@ -4,6 +4,7 @@ Assign-only; never joins a group and never commits. Every answer about an end is
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar, cast
 
@@ -24,6 +25,10 @@ FOLLOW_WAIT_MS: Final = 500
 """The broker holds a fetch of a followed partition so long while there is nothing new."""
 RETRY_S: Final = 1.0
 """Pause before a partition is followed again after the broker failed."""
+STALL_S: Final = 20.0
+"""A log that has more and gives nothing for so long is not being read any more: the caller begins anew."""
+STOP_S: Final = 5.0
+"""A client whose broker was killed may never end its own tasks; it is left behind then."""
 
 log = structlog.get_logger("hub")
 
@@ -38,6 +43,7 @@ class LogTail:
         self._bootstrap = bootstrap
         self._asking: AIOKafkaConsumer | None = None
         self._starting = asyncio.Lock()
+        self._leaving: set[asyncio.Task[None]] = set()
 
     async def _started(self, fetch_wait_ms: int = 50) -> AIOKafkaConsumer:
         consumer = AIOKafkaConsumer(
@@ -51,7 +57,7 @@ class LogTail:
         try:
             await consumer.start()
         except KafkaError as problem:
-            await consumer.stop()
+            await self._stopped(consumer)
             raise _unavailable(problem) from None
         unpack_our_way(consumer)
         return consumer
@@ -66,7 +72,18 @@ class LogTail:
         """Let the connections go."""
         if self._asking is not None:
             asking, self._asking = self._asking, None
-            await asking.stop()
+            await self._stopped(asking)
+
+    async def _stopped(self, consumer: AIOKafkaConsumer) -> None:
+        """Stop it, but never wait for it longer than STOP_S: a takeover hung for good on a client that did not end."""
+        leaving = asyncio.get_running_loop().create_task(consumer.stop())
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+        done, _ = await asyncio.wait({leaving}, timeout=STOP_S)
+        if not done:
+            log.warning("a reader does not stop; it is left behind")
+        elif not leaving.cancelled() and leaving.exception() is not None:
+            log.warning("a reader did not stop well", problem=type(leaving.exception()).__name__)
 
     async def end_offset(self, topic: str, partition: int) -> int:
         """The offset that the next record will get, as answered to a request sent now."""
@@ -89,7 +106,8 @@ class LogTail:
     ) -> int:
         """Hand over all records from `start` to before `end`, in order, at most 2,000 at once; returns how many.
 
-        `end` must not lie behind the partition's end. Yields to the loop between batches.
+        `end` must not lie behind the partition's end. Yields to the loop between batches. Raises UnavailableError when
+        nothing comes for STALL_S.
         """
         if start >= end:
             return 0
@@ -99,17 +117,22 @@ class LogTail:
         try:
             consumer.assign([place])
             consumer.seek(place, start)
-            while await consumer.position(place) < end:  # the position also steps over markers and compacted gaps
+            position, moved_s = start, time.monotonic()
+            while position < end:
                 found = (await consumer.getmany(place, timeout_ms=POLL_MS)).get(place, [])
                 wanted = [record for record in found if record.offset < end]
                 for at in range(0, len(wanted), BATCH_RECORDS):
                     on_records(cast("Sequence[Record]", wanted[at : at + BATCH_RECORDS]))
                     await asyncio.sleep(0)
                 count += len(wanted)
+                before, position = position, await _position(consumer, place)  # also steps over markers and gaps
+                moved_s = time.monotonic() if position != before else moved_s
+                if time.monotonic() - moved_s > STALL_S:
+                    raise UnavailableError(f"nothing read from {topic}/{partition} for {STALL_S:.0f} s")
         except KafkaError as problem:
             raise _unavailable(problem) from None
         finally:
-            await consumer.stop()
+            await self._stopped(consumer)
         return count
 
     async def follow(
@@ -135,7 +158,16 @@ class LogTail:
                 log.warning("following stopped", topic=topic, problem=type(problem).__name__)
                 await asyncio.sleep(RETRY_S)
             finally:
-                await consumer.stop()
+                await self._stopped(consumer)
+
+
+async def _position(consumer: AIOKafkaConsumer, place: TopicPartition) -> int:
+    """Where it reads on; raises UnavailableError when that is not known for STALL_S."""
+    try:
+        found: int = await asyncio.wait_for(consumer.position(place), STALL_S)
+    except TimeoutError:
+        raise UnavailableError(f"no position in {place.topic}/{place.partition} for {STALL_S:.0f} s") from None
+    return found
 
 
 async def _translated(asking: Awaitable[T]) -> T:
