@@ -97,6 +97,7 @@ class Worker:
         self._on_started: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._timers: list[tuple[float, Callable[[], object]]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._is_ending = False
         self._app: HubApp | None = None
         self._is_hung = False
         self.health.ready_when(self.fence.is_fresh, "the consumer group")
@@ -145,11 +146,15 @@ class Worker:
         return task
 
     def _on_task_done(self, task: asyncio.Task[Any]) -> None:
+        """A task that a stranger cancelled has failed as well: a library's stray cancellation ended takeovers silently."""
         self._tasks.discard(task)
-        if task.cancelled() or task.exception() is None:
-            return
-        log.error("task failed", exc_info=task.exception())
-        leave(f"task: {type(task.exception()).__name__}")
+        if task.cancelled():
+            if not self._is_ending:
+                log.error("task was cancelled", task=task.get_name())
+                leave("task: cancelled")
+        elif task.exception() is not None:
+            log.error("task failed", exc_info=task.exception())
+            leave(f"task: {type(task.exception()).__name__}")
 
     # -- running
 
@@ -183,6 +188,7 @@ class Worker:
             self.task(_repeat(interval_s, fn))
         starting = asyncio.get_running_loop().create_task(app.start())
         is_asked = await self._wait_for_end(app, starting, stopping)
+        self._is_ending = True
         code = await self._stop(app, starting)
         return code if is_asked else EXIT_FAULT
 

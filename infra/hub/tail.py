@@ -5,8 +5,8 @@ Assign-only; never joins a group and never commits. Every answer about an end is
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, TypeVar, cast
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Final, TypeVar, cast
 
 import structlog
 from aiokafka import AIOKafkaConsumer
@@ -75,15 +75,28 @@ class LogTail:
             await self._stopped(asking)
 
     async def _stopped(self, consumer: AIOKafkaConsumer) -> None:
-        """Stop it, but never wait for it longer than STOP_S: a takeover hung for good on a client that did not end."""
-        leaving = asyncio.get_running_loop().create_task(consumer.stop())
+        """Stop it in a task of its own, and never wait for that longer than STOP_S.
+
+        aiokafka awaits the fetches that it cancels: while a broker is away that cancellation comes out of `stop`, and
+        would end whoever stopped it, silently. Its connections are then still to be closed.
+        """
+        if await self._left(consumer.stop()) is None:
+            await self._left(cast("Any", consumer)._client.close())  # noqa: SLF001 - what `stop` was about to do
+
+    async def _left(self, stopping: Coroutine[Any, Any, None]) -> bool | None:
+        """Whether it ended in time; None when it was cancelled from within."""
+        leaving = asyncio.get_running_loop().create_task(stopping)
         self._leaving.add(leaving)
         leaving.add_done_callback(self._leaving.discard)
         done, _ = await asyncio.wait({leaving}, timeout=STOP_S)
         if not done:
             log.warning("a reader does not stop; it is left behind")
-        elif not leaving.cancelled() and leaving.exception() is not None:
+            return False
+        if leaving.cancelled():
+            return None
+        if leaving.exception() is not None:
             log.warning("a reader did not stop well", problem=type(leaving.exception()).__name__)
+        return True
 
     async def end_offset(self, topic: str, partition: int) -> int:
         """The offset that the next record will get, as answered to a request sent now."""

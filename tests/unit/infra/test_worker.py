@@ -62,14 +62,19 @@ async def test_a_failing_task_ends_the_process(worker: Worker, monkeypatch: pyte
     assert left == ["task: ValueError"]
 
 
-async def test_a_cancelled_task_does_not(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stopping cancels them."""
+@pytest.mark.parametrize(("is_ending", "told"), [(True, []), (False, ["task: cancelled"])])
+async def test_a_cancelled_task_ends_the_process_unless_it_is_stopping(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, *, is_ending: bool, told: list[str]
+) -> None:
+    """Stopping cancels them; a stranger's cancellation would stop something silently."""
     left: list[str] = []
     monkeypatch.setattr(module, "leave", left.append)
+    worker._is_ending = is_ending
     task = worker.task(asyncio.Event().wait())
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert left == []
+    await asyncio.sleep(0)
+    assert left == told
 
 
 async def test_a_timer_calls_and_awaits_again_and_again() -> None:

@@ -1,6 +1,7 @@
 """The tail without a broker: one clear error, nothing left open."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
@@ -85,6 +86,25 @@ async def test_a_client_that_never_stops_is_left_behind(monkeypatch: pytest.Monk
     assert client.is_stopped
     for leaving in tail._leaving:
         leaving.cancel()
+
+
+async def test_a_cancellation_inside_of_the_library_ends_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Aiokafka awaits fetches that it cancelled; whoever stops a reader goes on, and its connections are closed."""
+    client, tail = Client(), LogTail("127.0.0.1:1")
+    closed: list[bool] = []
+
+    async def stop() -> None:
+        fetch = asyncio.ensure_future(asyncio.Event().wait())
+        fetch.cancel()
+        await fetch
+
+    async def close() -> None:
+        closed.append(True)
+
+    monkeypatch.setattr(client, "stop", stop)
+    monkeypatch.setattr(client, "_client", SimpleNamespace(close=close), raising=False)
+    await tail._stopped(client)  # type: ignore[arg-type]  # as far as it is asked
+    assert closed == [True]
 
 
 async def _given(client: Client) -> Client:
