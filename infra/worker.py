@@ -146,7 +146,7 @@ class Worker:
         return task
 
     def _on_task_done(self, task: asyncio.Task[Any]) -> None:
-        """A task that a stranger cancelled has failed as well: a library's stray cancellation ended takeovers silently."""
+        """One that a stranger cancelled has failed as well: a library's stray cancellation ended takeovers silently."""
         self._tasks.discard(task)
         if task.cancelled():
             if not self._is_ending:
