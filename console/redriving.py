@@ -13,11 +13,12 @@ from msgspec import Struct
 from infra.clock import Clock
 from infra.crypto import Ring
 from infra.dead import Content
-from infra.dead_letters import MARK, REDRIVEN, Case, content_of, is_message, may_return
+from infra.dead_letters import REDRIVEN, Case, content_of, is_message, may_return
 from infra.kafka import PublishFailure
 from infra.redrive import HEADER, Origin, stamped
 from infra.settings import Settings
 from schemas import topics
+from schemas.codec import DEAD_MARK
 from schemas.errors import MedpostError, Permanent, Reason, UnavailableError
 from schemas.records import DeadMark
 
@@ -125,7 +126,7 @@ def mark(desk: Desk, decided: Sequence[Case], action: str) -> None:
     topic = desk.settings.topic(topics.DEAD_MARKS.name)
     for case in decided:
         made = DeadMark(case.origin, action, desk.by, desk.clock.now_ms(), desk.note)
-        desk.publisher.publish(topic, MARK.encode(made), case.origin.encode())
+        desk.publisher.publish(topic, DEAD_MARK.encode(made), case.origin.encode())
     _acknowledged(desk.publisher)
 
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from infra.clock import Clock
 from infra.crypto import Ring
 from infra.record import Record
-from schemas.codec import codec
+from schemas.codec import DEAD_LETTER
 from schemas.errors import Reason
 from schemas.records import DeadLetter
 
@@ -48,7 +48,6 @@ class DeadOffice:
         self._clock = clock
         self._worker = worker
         self._limit_bytes = limit_bytes - SPARE_BYTES
-        self._codec = codec(DeadLetter)
 
     def bury(self, out: Sending, record: Record, reason: Reason, detail: str) -> None:
         """Send the dead letter of a record."""
@@ -64,7 +63,7 @@ class DeadOffice:
             at=self._clock.now_ms(),
             sealed=self._ring.seal(self._content(record), origin),
         )
-        out.send(self._topic, self._codec.encode(letter), key=origin)
+        out.send(self._topic, DEAD_LETTER.encode(letter), key=origin)
 
     def _content(self, record: Record) -> bytes:
         whole = msgspec.msgpack.encode(Content(record.key, record.value, list(record.headers)))

@@ -15,7 +15,7 @@ from infra.dead import Content, opened, origin_of
 from infra.kafka import LogReader
 from infra.settings import Settings
 from schemas import topics
-from schemas.codec import Codec, codec
+from schemas.codec import DEAD_LETTER, DEAD_MARK, Codec
 from schemas.errors import Permanent, Reason, UnavailableError
 from schemas.records import DeadLetter, DeadMark
 from schemas.statuses import LANES
@@ -26,8 +26,6 @@ DROPPED: Final = "dropped"
 WAITING: Final = "waiting"
 """Nothing was decided yet."""
 
-LETTER: Final = codec(DeadLetter)
-MARK: Final = codec(DeadMark)
 RETURNABLE: Final = ("messages.", "events.", "deliveries.")
 """Families of topics whose records may be put back; what others hold is made again by whoever wrote it."""
 
@@ -54,8 +52,8 @@ class Selection(Struct, frozen=True):
 def read(settings: Settings) -> list[Case]:
     """Every case as it is now, oldest first. Raises UnavailableError."""
     with LogReader(settings_module.kafka_endpoint(settings)) as reader:
-        letters = list(_decoded(reader, settings.topic(topics.DEAD.name), LETTER))
-        marks = list(_decoded(reader, settings.topic(topics.DEAD_MARKS.name), MARK))
+        letters = list(_decoded(reader, settings.topic(topics.DEAD.name), DEAD_LETTER))
+        marks = list(_decoded(reader, settings.topic(topics.DEAD_MARKS.name), DEAD_MARK))
     return cases(letters, marks)
 
 

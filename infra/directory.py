@@ -13,8 +13,8 @@ import structlog
 from prometheus_client import Counter
 
 from infra import crypto
-from infra import settings as settings_module
 from infra.crypto import Keyring
+from infra.follow import keep_reading
 from infra.kafka import LogReader, LogRecord
 from infra.settings import Settings
 from infra.state import Rows, Store, open_free
@@ -26,7 +26,6 @@ log = structlog.get_logger(__name__)
 
 POLL_S: Final = 0.3
 """How often the end of the topic is asked for; a changed address is in use within a second."""
-RETRY_S: Final = 1.0
 CACHED: Final = 20_000
 """People kept opened in memory: a lookup from disk costs 40 us, from memory 3 us."""
 LOCK_WAIT_S: Final = 5.0
@@ -192,16 +191,7 @@ class RecipientDirectory:
         self._people.close()
 
     def _run(self) -> None:
-        while not self._stopped.is_set():
-            try:
-                with LogReader(settings_module.kafka_endpoint(self._settings)) as reader:
-                    self._follow(reader)
-            except UnavailableError as problem:
-                log.info("directory waits", detail=problem.detail)
-                self._stopped.wait(RETRY_S)
-            except Exception:  # the thread's edge: a directory that died silently would be stale for ever
-                log.exception("directory failed, following again")
-                self._stopped.wait(RETRY_S)
+        keep_reading(self._settings, "directory", self._follow, self._stopped)
 
     def _follow(self, reader: LogReader) -> None:
         while not self._stopped.is_set():

@@ -1,7 +1,8 @@
 """A compacted topic followed by a thread: every record is handed over in order, for as long as the process lives.
 
-Used by what must be known soon and everywhere: holds, and what sinks use of their accounts. Assign-only, in no group,
-never commits, never writes. The broker's absence is waited for; what was laid stays in force meanwhile.
+Used by what must be known soon and everywhere: holds, and what sinks use of their accounts; the registry and the
+recipient directory, which read in their own way, share the thread's loop. Assign-only, in no group, never commits,
+never writes. The broker's absence is waited for; what was laid stays in force meanwhile.
 """
 
 import threading
@@ -20,6 +21,23 @@ RETRY_S: Final = 1.0
 """Pause before the topic is followed again after the broker failed."""
 
 log = structlog.get_logger(__name__)
+
+
+def keep_reading(settings: Settings, name: str, read: Callable[[LogReader], None], stopped: threading.Event) -> None:
+    """Call `read` with a fresh reader, and again whenever it ends, until `stopped`: the body of a following thread.
+
+    The broker's absence is waited for; a fault is logged and begun anew, as a thread that died would be stale for ever.
+    """
+    while not stopped.is_set():
+        try:
+            with LogReader(settings_module.kafka_endpoint(settings)) as reader:
+                read(reader)
+        except UnavailableError as problem:
+            log.info("following waits", of=name, detail=problem.detail)
+            stopped.wait(RETRY_S)
+        except Exception:
+            log.exception("following failed, beginning again", of=name)
+            stopped.wait(RETRY_S)
 
 
 class Follower:
@@ -57,16 +75,7 @@ class Follower:
             self._thread.join(5.0)
 
     def _run(self) -> None:
-        while not self._stopped.is_set():
-            try:
-                with LogReader(settings_module.kafka_endpoint(self._settings)) as reader:
-                    self.follow(reader)
-            except UnavailableError as problem:
-                log.info("following waits", topic=self._topic.name, detail=problem.detail)
-                self._stopped.wait(RETRY_S)
-            except Exception:  # the thread's edge: one that died silently would be stale for ever
-                log.exception("following failed, beginning again", topic=self._topic.name)
-                self._stopped.wait(RETRY_S)
+        keep_reading(self._settings, self._topic.name, self.follow, self._stopped)
 
     def follow(self, reader: LogReader) -> None:
         """Follow with that reader until closed."""

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from infra.crypto import Ring
+from infra.kafka import LogRecord
 from infra.record import Record
 
 HEADER: Final = "medpost-origin"
@@ -25,18 +26,6 @@ class Origin(Struct, frozen=True, array_like=True, gc=False):
     partition: int
     offset: int
     timestamp: int
-
-
-class Returned(Struct, frozen=True, gc=False):
-    """A record as it was the first time (`infra.record.Record`)."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
 
 
 _pack: Final = msgspec.msgpack.Encoder().encode
@@ -62,7 +51,7 @@ def as_first(record: Record, ring: Ring) -> Record:
     if seal != _seal(packed, record.value, headers, ring):
         return record
     origin = _unpack(packed)
-    return Returned(origin.topic, origin.partition, origin.offset, origin.timestamp, record.key, record.value, headers)
+    return LogRecord(origin.topic, origin.partition, origin.offset, origin.timestamp, record.key, record.value, headers)
 
 
 def _seal(packed: bytes, value: bytes | None, headers: Sequence[tuple[str, bytes]], ring: Ring) -> bytes:

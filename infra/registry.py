@@ -20,6 +20,7 @@ from prometheus_client import Counter, Gauge
 
 from infra import settings as settings_module
 from infra.crypto import Keyring, load_keyring
+from infra.follow import keep_reading
 from infra.kafka import LogReader, LogRecord
 from infra.settings import Settings
 from infra.snapshot import EMPTY, Snapshot, key_place, open_channel_secrets, resolve_simulators, resolved
@@ -50,8 +51,6 @@ KINDS: Final[Mapping[str, Codec[AppConfig] | Codec[MessageType] | Codec[ChannelC
 
 SIMULATORS_S: Final = 1.0
 """How often it is looked whether the simulators listen elsewhere."""
-RETRY_S: Final = 1.0
-"""Pause before the log is followed again after the broker failed."""
 
 BAD_RECORDS: Final = Counter(
     "medpost_registry_bad_records_total", "Registry objects that could not be read; the old value stands", ["kind"]
@@ -195,16 +194,7 @@ class Registry:
             self._thread.join(5.0)
 
     def _run(self) -> None:
-        while not self._stopped.is_set():
-            try:
-                with LogReader(settings_module.kafka_endpoint(self._settings)) as reader:
-                    self._follow(reader)
-            except UnavailableError as problem:
-                log.info("registry waits", detail=problem.detail)
-                self._stopped.wait(RETRY_S)
-            except Exception:  # the thread's edge: a registry that died silently would be stale for ever
-                log.exception("registry failed, following again")
-                self._stopped.wait(RETRY_S)
+        keep_reading(self._settings, "registry", self._follow, self._stopped)
 
     def _follow(self, reader: LogReader) -> None:
         def on_record(record: LogRecord) -> None:

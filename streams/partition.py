@@ -84,7 +84,7 @@ class Partition:
         if row is not None and place.offset < row.folded:
             return
         known = row.state if row is not None else None
-        before = [] if known is None else [c.phase if c.phase != _DEFERRED else -c.until for c in known.channels]
+        before = _stands(known) if known is not None else []
         was_final = known is not None and known.final
         state, effect = fold(known, event, place)
         if not effect or state is None:

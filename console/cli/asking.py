@@ -14,11 +14,11 @@ from console.asking import Answer, Said
 from console.cli import messages
 from console.cli.messages import Id, Reference, wanted_id
 from console.listing import Format, FormatOption
-from console.standing import standing
 from infra import queries
 from infra import settings as settings_module
 from infra.clickhouse import Store
 from infra.clock import SystemClock
+from infra.standing import standing
 from schemas import ids
 from schemas.errors import UnavailableError
 from schemas.records import Request

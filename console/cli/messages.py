@@ -14,12 +14,12 @@ import typer
 from console import words
 from console.listing import Format, FormatOption, say_nothing_found, show, show_one
 from console.sentences import told
-from console.standing import Standing, in_order, standing
 from infra import queries
 from infra import settings as settings_module
 from infra.clickhouse import Store
 from infra.clock import SystemClock
 from infra.queries import Selection
+from infra.standing import Standing, in_order, standing
 from schemas import ids
 from schemas.errors import Permanent
 from schemas.statuses import FINAL_RANK, Status

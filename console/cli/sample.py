@@ -21,7 +21,6 @@ from console.sample import outcomes, tour
 from console.sample.hospital import SampleTotals, publish_sample
 from console.sample.phone import Phone, Received, masked
 from console.sentences import told as in_words
-from console.standing import in_order
 from infra import queries
 from infra import settings as settings_module
 from infra.clickhouse import Store
@@ -29,6 +28,7 @@ from infra.local import control
 from infra.local.installation import load_here
 from infra.settings import Settings
 from infra.snapshot import Snapshot
+from infra.standing import in_order
 
 Keep = Annotated[bool, typer.Option("--keep", help="结束后保持运行 · leave everything running")]
 

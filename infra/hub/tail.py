@@ -80,23 +80,20 @@ class LogTail:
         aiokafka awaits the fetches that it cancels: while a broker is away that cancellation comes out of `stop`, and
         would end whoever stopped it, silently. Its connections are then still to be closed.
         """
-        if await self._left(consumer.stop()) is None:
-            await self._left(cast("Any", consumer)._client.close())  # noqa: SLF001 - what `stop` was about to do
+        if await self._is_broken_off(consumer.stop()):
+            await self._is_broken_off(cast("Any", consumer)._client.close())  # noqa: SLF001 - what `stop` was about to do
 
-    async def _left(self, stopping: Coroutine[Any, Any, None]) -> bool | None:
-        """Whether it ended in time; None when it was cancelled from within."""
+    async def _is_broken_off(self, stopping: Coroutine[Any, Any, None]) -> bool:
+        """Let it end, for a while; whether it was cancelled from within."""
         leaving = asyncio.get_running_loop().create_task(stopping)
         self._leaving.add(leaving)
         leaving.add_done_callback(self._leaving.discard)
         done, _ = await asyncio.wait({leaving}, timeout=STOP_S)
         if not done:
             log.warning("a reader does not stop; it is left behind")
-            return False
-        if leaving.cancelled():
-            return None
-        if leaving.exception() is not None:
+        elif not leaving.cancelled() and leaving.exception() is not None:
             log.warning("a reader did not stop well", problem=type(leaving.exception()).__name__)
-        return True
+        return leaving.cancelled()
 
     async def end_offset(self, topic: str, partition: int) -> int:
         """The offset that the next record will get, as answered to a request sent now."""

@@ -15,8 +15,7 @@ from infra.dead import opened
 from infra.kafka import LogReader
 from infra.local import broker, processes
 from infra.local.ports import any_port
-from schemas.codec import codec
-from schemas.records import DeadLetter
+from schemas.codec import DEAD_LETTER
 from tests.integration.hub_stage import PARTITIONS, Feeder, Stage, by_whom, wait_for
 
 
@@ -65,7 +64,7 @@ def test_one_poison_record_in_500_costs_one_letter_and_nothing_else(stage: Stage
     assert Counter(record.value for record in stage.copied()) == Counter(b"%d" % at for at in range(500) if at != 250)
     with LogReader(stage.bootstrap) as reader:
         (found,) = reader.read_all(stage.topic("dead"))
-    letter = codec(DeadLetter).decode(found.value)
+    letter = DEAD_LETTER.decode(found.value)
     assert (letter.origin_topic, letter.origin_partition, letter.origin_offset) == (stage.topic("in"), 0, 250)
     assert letter.reason == "internal"
     assert opened(letter, Ring("dead", {1: bytes(32)})).value == b"poison"

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from infra.kafka import Publisher
 from schemas import topics
-from schemas.codec import codec
+from schemas.codec import REQUEST
 from schemas.records import Request
 
 if TYPE_CHECKING:
     from tests.ledger.offer import Wanted
 
 FLUSH_S: Final = 30.0
-_REQUEST: Final = codec(Request)
 
 
 class Asker:
@@ -30,7 +29,7 @@ class Asker:
         now_ms = time.time_ns() // 1_000_000
         request_id = os.urandom(16)
         asked = Request(request_id, "cancel", one.message_id, app_id=one.app_id, requested_by="ledger", at=now_ms)
-        self._publisher.publish(topics.REQUESTS.name, _REQUEST.encode(asked), request_id)
+        self._publisher.publish(topics.REQUESTS.name, REQUEST.encode(asked), request_id)
 
     def close(self) -> None:
         """Everything asked is on the broker."""

@@ -9,10 +9,11 @@ from console.redriving import Desk, Told, redrive
 from infra.clock import HandClock
 from infra.crypto import Ring
 from infra.dead import DeadOffice
-from infra.dead_letters import LETTER, MARK, Case, cases
+from infra.dead_letters import Case, cases
 from infra.kafka import LogRecord, PublishFailure
 from infra.redrive import HEADER, as_first
 from infra.settings import Settings
+from schemas.codec import DEAD_LETTER, DEAD_MARK
 from schemas.errors import Reason, UnavailableError
 
 RING = Ring("dead", {1: bytes(range(32))})
@@ -63,7 +64,7 @@ def case_of(topic: str, offset: int = 7, headers: tuple[tuple[str, bytes], ...] 
 
     record = LogRecord(topic, 1, offset, 500, b"k", b"v", headers)
     DeadOffice("dead", RING, HandClock(9), "w").bury(Out(), record, Reason.INTERNAL, "")
-    return cases([LETTER.decode(letters[0])], [])[0]
+    return cases([DEAD_LETTER.decode(letters[0])], [])[0]
 
 
 def run(broker: Broker, *chosen: Case, rate_per_s: float = 1_000.0) -> tuple[dict[str, int], list[Told], list[float]]:
@@ -83,7 +84,7 @@ def test_a_message_returns_with_the_moment_of_its_first_append() -> None:
     first = as_first(again, RING)
     assert (again.partition, again.key, again.value) == (1, b"k", b"v")
     assert (first.offset, first.timestamp, tuple(first.headers)) == (7, 500, (TOKEN,))
-    (mark,) = [MARK.decode(record.value) for record in broker.of("dead.marks")]
+    (mark,) = [DEAD_MARK.decode(record.value) for record in broker.of("dead.marks")]
     assert (mark.origin, mark.action, mark.by, mark.note) == ("messages.normal/1/7", "redriven", "sre@ops", "mended")
     assert counted == {"redriven": 1}
 

@@ -6,7 +6,7 @@ from infra.clock import HandClock
 from infra.crypto import Ring
 from infra.dead import DeadOffice, opened
 from infra.kafka import LogRecord
-from schemas.codec import codec
+from schemas.codec import DEAD_LETTER
 from schemas.errors import Permanent, Reason
 from schemas.records import DeadLetter
 
@@ -32,7 +32,7 @@ def bury(record: LogRecord, limit_bytes: int = 1_000_000) -> tuple[DeadLetter, b
     office.bury(sent, record, Reason.DECODE_ERROR, "message: no value")
     ((topic, value, key),) = sent.records
     assert (topic, key) == ("dead", b"messages.urgent/2/77")
-    return codec(DeadLetter).decode(value), value
+    return DEAD_LETTER.decode(value), value
 
 
 def test_a_letter_says_why_where_and_when() -> None:

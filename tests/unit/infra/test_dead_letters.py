@@ -8,7 +8,6 @@ from infra.clock import HandClock
 from infra.crypto import Ring
 from infra.dead import DeadOffice
 from infra.dead_letters import (
-    LETTER,
     Selection,
     bare_name,
     cases,
@@ -20,6 +19,7 @@ from infra.dead_letters import (
 )
 from infra.kafka import LogRecord
 from infra.settings import Settings
+from schemas.codec import DEAD_LETTER
 from schemas.errors import Reason
 from schemas.records import DeadLetter, DeadMark
 
@@ -106,6 +106,6 @@ def test_a_letter_gives_the_whole_record_back() -> None:
     sent = Sent()
     record = LogRecord("messages.normal", 1, 7, 500, b"k", b"v", (("authorization", b"t"),))
     DeadOffice("dead", RING, HandClock(9), "w").bury(sent, record, Reason.INTERNAL, "")
-    (case,) = cases([LETTER.decode(sent.values[0])], [])
+    (case,) = cases([DEAD_LETTER.decode(sent.values[0])], [])
     content = content_of(case, RING, settings())
     assert (content.key, content.value, content.headers) == (b"k", b"v", [("authorization", b"t")])

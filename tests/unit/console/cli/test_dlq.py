@@ -13,9 +13,9 @@ from infra import dead_letters
 from infra.clock import HandClock, SystemClock
 from infra.crypto import Ring
 from infra.dead import DeadOffice
-from infra.dead_letters import LETTER, Case, cases
+from infra.dead_letters import Case, cases
 from infra.kafka import LogRecord
-from schemas.codec import MESSAGE
+from schemas.codec import DEAD_LETTER, MESSAGE
 from schemas.errors import Permanent, Reason
 from schemas.records import DeadMark, Message, RecipientRef
 
@@ -35,7 +35,7 @@ def a_case(offset: int, reason: Reason = Reason.INTERNAL, value: bytes = VALUE, 
     DeadOffice("dead", RING, HandClock(SystemClock().now_ms() - 60_000), "intake@a:1").bury(
         Out(), record, reason, "KeyError"
     )
-    return cases([LETTER.decode(letters[0])], marks)[0]
+    return cases([DEAD_LETTER.decode(letters[0])], marks)[0]
 
 
 FOUND = [

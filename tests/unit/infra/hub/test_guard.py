@@ -16,7 +16,7 @@ from infra.hub.fence import Fence
 from infra.hub.guard import Guard, judged
 from infra.hub.watermark import Watermark
 from infra.kafka import Batch, LogRecord, Publisher, PublishFailure
-from schemas.codec import codec
+from schemas.codec import DEAD_LETTER
 from schemas.errors import Permanent, Reason, UnavailableError
 from schemas.records import DeadLetter
 
@@ -107,7 +107,7 @@ class Stage:
 
     def letters(self) -> list[DeadLetter]:
         """Dead letters taken."""
-        return [codec(DeadLetter).decode(value) for value in self.broker.values("dead")]
+        return [DEAD_LETTER.decode(value) for value in self.broker.values("dead")]
 
 
 async def turns(count: int = 20) -> None:
