@@ -1,5 +1,7 @@
 """Measures: all cases, or those named as arguments or in CASES; three interleaved rounds, medians, ratios.
 
+Cases that need a whole installation for minutes are measured once, and say so.
+
 `make bench`. Discovers `case_*.py` beside it. Writes `latest.json` and appends to `results.csv`; BENCH_SECONDS and
 BENCH_ROUNDS shorten a trial run, which is then not recorded.
 """
@@ -70,7 +72,7 @@ def measure(cases: Sequence[Case], ground: Ground, rounds: int) -> dict[str, lis
     """Run every case once a round, so that a slow minute of the machine hits all of them."""
     runs: dict[str, list[float]] = {case.name: [] for case in cases}
     for number in range(1, rounds + 1):
-        for case in cases:
+        for case in (case for case in cases if number <= case.rounds):
             figure = case.run(ground.kafka)
             runs[case.name].append(figure)
             print(f"round {number}/{rounds}  {case.name:<18} {figure:>12,.1f} {case.unit}", flush=True)
@@ -110,8 +112,8 @@ def record(measured: dict[str, dict[str, Any]], cases: Sequence[Case]) -> None:
         if is_new:
             rows.writerow(["date", "commit", "case", "figure", "unit", "conditions"])
         today = time.strftime("%Y-%m-%d", time.gmtime())
-        machine = f"{os.cpu_count()} cores; median of {len(next(iter(measured.values()))['runs'])}"
         for case in cases:
+            machine = f"{os.cpu_count()} cores; median of {len(measured[case.name]['runs'])}"
             conditions = "; ".join(part for part in (machine, case.conditions) if part)
             rows.writerow([today, revision, case.name, measured[case.name]["median"], case.unit, conditions])
 

@@ -79,8 +79,8 @@ def settled_after_s(calls: list[dict[str, Any]], since_ms: int) -> float:
 
 
 CASES: Final = [
-    Case("failover.s", UNIT, run_failing, GOAL, f"{RATE_PER_S}/s, the first provider refuses"),
-    Case("failover.slow.s", UNIT, run_slow, GOAL, f"{RATE_PER_S}/s, the first provider takes {SLOW['ms']} ms"),
+    Case("failover.s", UNIT, run_failing, GOAL, f"{RATE_PER_S}/s, the first provider refuses", 1),
+    Case("failover.slow.s", UNIT, run_slow, GOAL, f"{RATE_PER_S}/s, the first provider takes {SLOW['ms']} ms", 1),
 ]
 
 

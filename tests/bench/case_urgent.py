@@ -69,9 +69,9 @@ def kill_gap_s(_kafka: str = "") -> float:
 
 
 CASES: Final = [
-    Case("urgent.p99_ms", "ms", p99_ms, 250.0, f"beside {BULK:,} bulk"),
-    Case("urgent.hang.p99_ms", "ms", hang_p99_ms, 250.0, f"beside {BULK:,} bulk whose provider hangs"),
-    Case("urgent.kill.gap_s", "s", kill_gap_s, 10.0, "each urgent process killed -9 once"),
+    Case("urgent.p99_ms", "ms", p99_ms, 250.0, f"beside {BULK:,} bulk", 1),
+    Case("urgent.hang.p99_ms", "ms", hang_p99_ms, 250.0, f"beside {BULK:,} bulk whose provider hangs", 1),
+    Case("urgent.kill.gap_s", "s", kill_gap_s, 10.0, "each urgent process killed -9 once", 1),
 ]
 
 if __name__ == "__main__":

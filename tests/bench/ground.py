@@ -44,6 +44,7 @@ class Ground:
 class Case(msgspec.Struct, frozen=True):
     """One figure: `run(bootstrap)` measures once and returns it; `goal` is what it shall reach (0: a yardstick).
 
+    `rounds` is how often it is measured where that is less than usual: a whole installation for minutes, once.
     A file `case_<noun>.py` offers either `NAME, UNIT, GOAL, run` or a list `CASES` of these.
     """
 
@@ -52,3 +53,4 @@ class Case(msgspec.Struct, frozen=True):
     run: Callable[[str], float]
     goal: float = 0.0
     conditions: str = ""
+    rounds: int = 3

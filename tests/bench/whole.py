@@ -86,9 +86,11 @@ class Whole:
     def latencies_ms(self, lane: Lane, sent: Sequence[bytes], channel: str, within_s: float) -> list[int]:
         """Accepted to the provider's first call, one figure a message; AssertionError when one is never called."""
         until_s = time.monotonic() + within_s
-        while missing := [one for one in sent if one not in (called := self.first_calls(channel))]:
+        called = self.first_calls(channel)
+        while missing := [one for one in sent if one not in called]:
             assert time.monotonic() < until_s, f"{len(missing)} of {len(sent)} not called within {within_s:.0f} s"
             time.sleep(1.0)
+            called = self.first_calls(channel)
         accepted = self.accepted_at(lane, sent)
         return [called[one] - accepted[one] for one in sent]
 
