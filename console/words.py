@@ -4,14 +4,12 @@ Called by the console's commands. The contract's own word stays beside the Chine
 Decides nothing.
 """
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from infra.clock import SHANGHAI
 from schemas.errors import Reason
 from schemas.statuses import Lane, Stage, Status
-
-SHANGHAI: Final = timezone(timedelta(hours=8), "Asia/Shanghai")
-"""No daylight saving since 1991, so an offset is enough and no time-zone files are needed."""
 
 STATUSES: Final[dict[str, str]] = {
     Status.ACCEPTED: "已受理",
@@ -139,6 +137,15 @@ def moment(at_ms: int) -> str:
 def iso(at_ms: int) -> str:
     """UTC milliseconds as ISO 8601 with the offset of Asia/Shanghai."""
     return _local(at_ms).isoformat("T", "milliseconds")
+
+
+def read_time(text: str) -> datetime:
+    """A date or time as people here write it, `2026-11-01T08:00`: in Asia/Shanghai unless it says otherwise.
+
+    Raises ValueError for anything else.
+    """
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo else at.replace(tzinfo=SHANGHAI)
 
 
 def span(span_ms: float) -> str:

@@ -16,9 +16,10 @@ from pydantic_core import PydanticCustomError
 from infra.token_keys import SHARED, usable_key
 from schemas import configuration as records
 from schemas.errors import Permanent
+from schemas.topics import DAY_MS
 
-UNITS_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-MAX_LIFE_MS: Final = 400 * 86_400_000
+UNITS_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": DAY_MS}
+MAX_LIFE_MS: Final = 400 * DAY_MS
 _DURATION: Final = re.compile(r"([1-9][0-9]*)(ms|s|m|h|d)")
 _CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 

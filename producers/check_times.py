@@ -7,15 +7,15 @@ anybody.
 from collections.abc import Iterator
 from typing import Final
 
+from infra.clock import SHANGHAI_MS
 from producers.findings import Finding, error, warning
+from schemas.topics import DAY_MS
 
 SECOND_MS: Final = 1_000
 MINUTE_MS: Final = 60 * SECOND_MS
 HOUR_MS: Final = 60 * MINUTE_MS
-DAY_MS: Final = 24 * HOUR_MS
 MAX_AHEAD_MS: Final = 400 * DAY_MS
 """Nothing is scheduled for later (streams.prioritise)."""
-ZONE_MS: Final = 8 * HOUR_MS
 CLOCK_MS: Final = 2 * MINUTE_MS
 """By how much a sender's clock may be ahead before it is named."""
 REMEDY: Final = "时间一律为 1970-01-01 UTC 起的毫秒数（Java：Instant.now().toEpochMilli()）"
@@ -51,7 +51,7 @@ def check(name: str, value: int) -> Iterator[Finding]:
 def made(created_at: int, now_ms: int) -> Iterator[Finding]:
     """What a creation in the future says about the sender's clock or zone."""
     ahead_ms = created_at - now_ms
-    if abs(ahead_ms - ZONE_MS) <= CLOCK_MS:
+    if abs(ahead_ms - SHANGHAI_MS) <= CLOCK_MS:
         yield warning("字段 created_at", "比现在晚 8 小时：看来把北京时间当作了 UTC", REMEDY)
     elif ahead_ms > CLOCK_MS:
         yield warning("字段 created_at", f"比现在晚 {ahead_ms // SECOND_MS} 秒", "校准发送方的时钟")

@@ -12,8 +12,10 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from infra.clock import SHANGHAI_MS
 from schemas import codec
 from schemas.statuses import Stage
+from schemas.topics import DAY_MS
 
 Step = Callable[[bytes, int], int]
 """From a value and the place where a field begins to the place behind it."""
@@ -21,9 +23,6 @@ Step = Callable[[bytes, int], int]
 FIELD: Final = "accepted_at"
 COUNTED: Final = (Stage.COMPLETED, Stage.OUTCOME, Stage.RECEIPT)
 """Stages that `infra.rollup` counts."""
-SHANGHAI_MS: Final = 8 * 3_600_000
-"""UTC+8 since 1991, no daylight saving."""
-DAY_MS: Final = 86_400_000
 EPOCH: Final = date(1970, 1, 1)
 
 

@@ -15,10 +15,10 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
+from infra.clock import SHANGHAI_MS
 from schemas.statuses import LANE_SHARES, LANES, Lane
 from schemas.topics import DAY_MS
 
-EAST_MS: Final = 8 * 3_600_000
 LOOK_AGAIN_MS: Final = 600_000
 """A lane whose share is used up, while others have some left, is asked to come again so soon."""
 NO_LIMIT: Final = 2**62
@@ -26,7 +26,7 @@ NO_LIMIT: Final = 2**62
 
 def day_of(now_ms: int) -> int:
     """The day (UTC+8) of a moment, in days since 1970-01-01."""
-    return (now_ms + EAST_MS) // DAY_MS
+    return (now_ms + SHANGHAI_MS) // DAY_MS
 
 
 def allowance(per_day: int, lane: Lane, used: Mapping[Lane, int], passed: float) -> int:
@@ -69,7 +69,7 @@ class Quota:
         self._roll(now_ms)
         self._others = dict(others)
         used = {**others, self._lane: others.get(self._lane, 0) + self._calls}
-        left = allowance(self.per_day, self._lane, used, (now_ms + EAST_MS) % DAY_MS / DAY_MS) - used[self._lane]
+        left = allowance(self.per_day, self._lane, used, (now_ms + SHANGHAI_MS) % DAY_MS / DAY_MS) - used[self._lane]
         self._ends_at = self._calls + left
         self._granted = self._calls + math.ceil(max(0, left) * fraction)
         self._is_told = True
@@ -89,7 +89,7 @@ class Quota:
         self._roll(now_ms)
         if not self.per_day or not self._is_told or self._calls < self._ends_at:
             return 0
-        next_day_ms = (self._day + 1) * DAY_MS - EAST_MS
+        next_day_ms = (self._day + 1) * DAY_MS - SHANGHAI_MS
         is_all_used = self._calls + sum(self._others.values()) >= self.per_day
         return next_day_ms if is_all_used else min(next_day_ms, now_ms + LOOK_AGAIN_MS)
 

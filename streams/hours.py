@@ -7,9 +7,10 @@ milliseconds: China has had one offset without summer time since 1991, so no tab
 from collections.abc import Sequence
 from typing import Final
 
+from infra.clock import SHANGHAI_MS
+from schemas.topics import DAY_MS
+
 MINUTE_MS: Final = 60_000
-DAY_MS: Final = 86_400_000
-OFFSET_MS: Final = 8 * 3_600_000
 
 
 def quiet_until(quiet_from: int, quiet_to: int, at_ms: int) -> int:
@@ -19,7 +20,7 @@ def quiet_until(quiet_from: int, quiet_to: int, at_ms: int) -> int:
     """
     if quiet_from == quiet_to:
         return 0
-    since_from_ms = (at_ms + OFFSET_MS - quiet_from * MINUTE_MS) % DAY_MS
+    since_from_ms = (at_ms + SHANGHAI_MS - quiet_from * MINUTE_MS) % DAY_MS
     length_ms = (quiet_to - quiet_from) * MINUTE_MS % DAY_MS
     return at_ms - since_from_ms + length_ms if since_from_ms < length_ms else 0
 
@@ -31,5 +32,5 @@ def next_quiet(quiet_from: int, quiet_to: int, at_ms: int) -> int:
 
 def next_time(minutes: Sequence[int], at_ms: int) -> int:
     """The next moment (UTC ms) at one of these minutes of the day, this very moment included; 0 without minutes."""
-    waits_ms = [(minute * MINUTE_MS - at_ms - OFFSET_MS) % DAY_MS for minute in minutes]
+    waits_ms = [(minute * MINUTE_MS - at_ms - SHANGHAI_MS) % DAY_MS for minute in minutes]
     return at_ms + min(waits_ms) if waits_ms else 0

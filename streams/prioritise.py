@@ -9,7 +9,8 @@ from schemas.configuration import MessageType
 from schemas.errors import Permanent, Reason
 from schemas.records import Message
 from schemas.statuses import LANE_RANK, Lane
-from streams.hours import DAY_MS, next_time
+from schemas.topics import DAY_MS
+from streams.hours import next_time
 
 MAX_AHEAD_MS: Final = 400 * DAY_MS
 """Nothing is scheduled for later than so long after its acceptance."""

@@ -13,12 +13,14 @@ from typing import Final
 
 from msgspec import Struct, structs
 
+from infra.clock import SHANGHAI_MS
 from infra.state import Rows, Store
 from schemas.records import Delivery, Event, Outcome, Plan
 from schemas.statuses import Stage
+from schemas.topics import DAY_MS
 from streams.checkpoint import Checkpoint, checkpoint_of, clear
 from streams.consequences import Author, Record
-from streams.hours import DAY_MS, MINUTE_MS, OFFSET_MS
+from streams.hours import MINUTE_MS
 from streams.message_state import Place
 from streams.partition import Partition
 from streams.rules import Rules
@@ -283,7 +285,7 @@ def random_plan(rnd: Random, now: int) -> Plan:
         for name in names
     ]
     send_at = rnd.choice((0, 0, 0, now + 5_000, now + 60_000))
-    minute = (max(send_at, now) + OFFSET_MS) % DAY_MS // MINUTE_MS
+    minute = (max(send_at, now) + SHANGHAI_MS) % DAY_MS // MINUTE_MS
     quiet = rnd.choice(((0, 0), (0, 0), (minute - 1, minute + 1), (minute + 1, minute + 2), (minute - 3, minute)))
     return Plan(
         reference="r",

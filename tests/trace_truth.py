@@ -17,10 +17,10 @@ from msgspec import Struct
 from schemas.codec import EVENT
 from schemas.records import Event
 from schemas.statuses import FINAL_RANK, Stage, Status
+from schemas.topics import DAY_MS
 
 TURN_MS: Final = 1_793_462_400_000
 """2026-11-01 00:00 in Asia/Shanghai."""
-DAY_MS: Final = 86_400_000
 TYPES: Final = (
     ("registration_confirmed", "his", "normal"),
     ("critical_value", "lis", "urgent"),

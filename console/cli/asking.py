@@ -4,7 +4,6 @@ Exit codes: 0 done, 1 the answer is no (too late, or no such message), 2 wrong u
 """
 
 import json
-from datetime import datetime
 from typing import Annotated, Final
 
 import typer
@@ -23,10 +22,11 @@ from schemas import ids
 from schemas.errors import UnavailableError
 from schemas.records import Request
 from schemas.statuses import Status
+from schemas.topics import DAY_MS
 
 WAIT_S: Final = 10.0
 CODES: Final = {Said.DONE: 0, Said.TOO_LATE: 1, Said.NOT_FOUND: 1, Said.UNANSWERED: 3}
-MAX_AHEAD_MS: Final = 732 * 86_400_000
+MAX_AHEAD_MS: Final = 732 * DAY_MS
 """Two years: further ahead is a slip of the pen."""
 
 Wait = Annotated[float, typer.Option("--wait", min=0.0, max=300.0, help="等待答复的秒数")]
@@ -69,10 +69,9 @@ def register(_root: typer.Typer) -> None:
 def at_ms(text: str, now_ms: int) -> int:
     """UTC milliseconds of a time to come, in Asia/Shanghai unless it says otherwise; raises BadParameter."""
     try:
-        at = datetime.fromisoformat(text)
+        found = int(words.read_time(text).timestamp() * 1000)
     except ValueError:
         raise typer.BadParameter("must be like 2026-11-01T08:00", param_hint="--at") from None
-    found = int((at if at.tzinfo else at.replace(tzinfo=words.SHANGHAI)).timestamp() * 1000)
     if not now_ms < found < now_ms + MAX_AHEAD_MS:
         raise typer.BadParameter("must lie ahead, at most two years", param_hint="--at")
     return found

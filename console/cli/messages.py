@@ -5,7 +5,7 @@ is not there.
 """
 
 import re
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -153,12 +153,11 @@ def since_ms(text: str, now_ms: int) -> int:
     if ago:
         return now_ms - int(timedelta(**{_UNITS[ago[2]]: int(ago[1])}).total_seconds() * 1000)
     try:
-        at = datetime.fromisoformat(text)
+        return int(words.read_time(text).timestamp() * 1000)
     except ValueError:
         raise typer.BadParameter(
             "must be like 30m, 24h, 7d, 2026-11-01 or 2026-11-01T08:00", param_hint="--since"
         ) from None
-    return int((at if at.tzinfo else at.replace(tzinfo=words.SHANGHAI)).timestamp() * 1000)
 
 
 def _listed(store: Store, selection: Selection) -> list[Standing]:

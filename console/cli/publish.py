@@ -19,8 +19,8 @@ from console.credentials import Credentials, clients_for, read_credentials
 from console.listing import Format, FormatOption, show_one
 from console.progress import meter
 from console.publishing import Desk, Offer, publish
-from console.words import SHANGHAI
 from infra import settings as settings_module
+from infra.clock import SHANGHAI
 from infra.kafka import ping
 from producers import mapping_files, requests
 from producers.hl7.charset import codec_named

@@ -11,10 +11,11 @@ import json
 import re
 from collections import deque
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 from urllib.parse import parse_qsl, quote
 
+from infra.clock import SHANGHAI
 from infra.simulators.exchange import Action, Call, Inquiry, Letter, Refusal, Reply, as_json
 from infra.simulators.inbox import Entry
 from infra.simulators.reports import Known, Report, Reports
@@ -217,7 +218,7 @@ def biz_id_of(receipt: int) -> str:
 
 
 def _china(at_ms: int) -> datetime:
-    return datetime.fromtimestamp(at_ms / 1000, timezone(timedelta(hours=8)))
+    return datetime.fromtimestamp(at_ms / 1000, SHANGHAI)
 
 
 def _detail(known: Known, at_ms: int) -> dict[str, object]:

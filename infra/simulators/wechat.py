@@ -19,6 +19,7 @@ from infra import crypto
 from infra.simulators.exchange import Action, Call, Inquiry, Letter, Refusal, Reply, as_json
 from infra.simulators.inbox import Entry
 from infra.simulators.reports import Report, Reports
+from schemas.topics import DAY_MS
 
 DEMO_APP_ID: Final = "wx0123456789abcdef"
 DEMO_APP_SECRET: Final = "medpost-demo-app-secret-00000000"  # noqa: S105 - opens nothing but this simulator
@@ -27,7 +28,6 @@ DEMO_AES_KEY: Final = "medpostDemoKey0123456789ABCDEFGHIJKLMNOPQRS"
 TOKEN_S: Final = 7_200
 FORCE_EVERY_MS: Final = 30_000
 FORCED_A_DAY: Final = 20
-DAY_MS: Final = 86_400_000
 CLIENT_ID_CHARS: Final = 64
 URL_BYTES: Final = 1_024
 SEND: Final = "/wechat/cgi-bin/message/template/send"

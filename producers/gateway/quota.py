@@ -10,12 +10,11 @@ from typing import Final
 
 from msgspec import Struct
 
+from infra.clock import SHANGHAI_MS
 from producers.gateway.problems import Refused, problem
 from schemas.errors import Reason
+from schemas.topics import DAY_MS
 
-DAY_MS: Final = 86_400_000
-CHINA_MS: Final = 8 * 3_600_000
-"""A day begins at midnight in China, which has known no summer time since 1991."""
 KEPT: Final = 10_000
 """Names whose counts are kept; the longest unused is forgotten first."""
 
@@ -50,7 +49,7 @@ class Quota:
     def messages(self, name: str, wanted: int, now_ms: int, monotonic_s: float) -> None:
         """Take `wanted` messages from the day's quota, or none; raises Refused(quota_exhausted)."""
         count = self._count(name, monotonic_s)
-        day, into_ms = divmod(now_ms + CHINA_MS, DAY_MS)
+        day, into_ms = divmod(now_ms + SHANGHAI_MS, DAY_MS)
         if day != count.day:
             count.day, count.used = day, 0
         if count.used + wanted > self._per_day:

@@ -1,11 +1,10 @@
 """Times as people read them: RFC 3339 in UTC+8, to the millisecond. Pure."""
 
-from datetime import datetime, timedelta, timezone
-from typing import Final
+from datetime import datetime
 
-CHINA: Final = timezone(timedelta(hours=8))
+from infra.clock import SHANGHAI
 
 
 def rfc3339(at_ms: int) -> str:
     """UTC milliseconds as `2026-11-22T18:00:00.000+08:00`."""
-    return datetime.fromtimestamp(at_ms / 1000, CHINA).isoformat(timespec="milliseconds")
+    return datetime.fromtimestamp(at_ms / 1000, SHANGHAI).isoformat(timespec="milliseconds")

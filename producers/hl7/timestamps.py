@@ -4,13 +4,12 @@ Called for the time of a message and by `:time` and `:date` in mappings. Never g
 """
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from typing import Final
 
 import hl7
 
-SITE_ZONE: Final = timezone(timedelta(hours=8))
-"""Asia/Shanghai, without summer time since 1991."""
+from infra.clock import SHANGHAI
 
 _STAMP: Final = re.compile(r"(\d{4,14})(\d{1,4})?(\.\d{1,6})?([+-]\d{4})?")
 _DATE_DIGITS: Final = 8
@@ -25,7 +24,7 @@ def read(text: str) -> datetime | None:
     fraction = f".{stamp[2]}" if stamp[2] else stamp[3] or ""
     try:
         moment = hl7.parse_datetime(stamp[1] + fraction + (stamp[4] or ""))
-        return moment if moment.tzinfo else moment.replace(tzinfo=SITE_ZONE)
+        return moment if moment.tzinfo else moment.replace(tzinfo=SHANGHAI)
     except ValueError:
         return None
 
@@ -59,6 +58,6 @@ def _precision(text: str) -> int:
 def _shown(text: str, pattern: str) -> str:
     moment = read(text)
     try:
-        return text if moment is None else moment.astimezone(SITE_ZONE).strftime(pattern)
+        return text if moment is None else moment.astimezone(SHANGHAI).strftime(pattern)
     except (OverflowError, ValueError):
         return text

@@ -9,13 +9,14 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Final
 from urllib.parse import quote, urlsplit
 
 from msgspec import Struct
 from pydantic import Field, SecretStr
 
+from infra.clock import SHANGHAI
 from infra.receipts import aliyun
 from infra.receipts.echo import echo_of
 from infra.receipts.notice import Notice
@@ -38,7 +39,6 @@ from sinks.mobile import mobile_of
 ACTION: Final = "SendSms"
 VERSION: Final = "2017-05-25"
 QUERY: Final = "QuerySendDetails"
-CHINA: Final = timezone(timedelta(hours=8))
 ALGORITHM: Final = "ACS3-HMAC-SHA256"
 
 
@@ -140,7 +140,7 @@ class SmsAliyun(Channel[AliyunSettings], Asks):
         """QuerySendDetails: what went to one number on the day (UTC+8) of the message, newest first."""
         parameters = {
             "PhoneNumber": mobile_of(question.address),
-            "SendDate": datetime.fromtimestamp(question.sent_at_ms / 1000, CHINA).strftime("%Y%m%d"),
+            "SendDate": datetime.fromtimestamp(question.sent_at_ms / 1000, SHANGHAI).strftime("%Y%m%d"),
             "PageSize": str(self.codebook.limits["query_rows"]),
             "CurrentPage": "1",
         }

@@ -14,9 +14,11 @@ from urllib.parse import quote
 
 from pydantic import Field, SecretStr, StringConstraints
 
+from infra.clock import SHANGHAI_MS
 from schemas.errors import Permanent, Reason, Transient
 from schemas.records import Content, Delivery
 from schemas.statuses import Status
+from schemas.topics import DAY_MS
 from sinks.channel import (
     Accepted,
     Answer,
@@ -37,8 +39,6 @@ HEADERS: Final = {"content-type": "application/json; charset=utf-8"}
 MINUTE_LIMIT: Final = "45011"
 DAY_LIMIT: Final = "45009"
 MINUTE_MS: Final = 60_000
-DAY_MS: Final = 86_400_000
-CHINA_MS: Final = 8 * 3_600_000
 _OPENID: Final = re.compile(r"[0-9A-Za-z_-]{20,64}")
 _KEY: Final = re.compile(r"([a-z_]+?)[0-9]{0,3}")
 _DAY: Final = r"[0-9]{4}(?:年[0-9]{1,2}月[0-9]{1,2}日|[-/.][0-9]{1,2}[-/.][0-9]{1,2})"
@@ -195,5 +195,5 @@ def _wait_s(code: str, answer: Answer) -> float | None:
     if code == MINUTE_LIMIT:
         return (MINUTE_MS - answer.at_ms % MINUTE_MS) / 1000
     if code == DAY_LIMIT:
-        return (DAY_MS - (answer.at_ms + CHINA_MS) % DAY_MS) / 1000
+        return (DAY_MS - (answer.at_ms + SHANGHAI_MS) % DAY_MS) / 1000
     return retry_after_s(answer)

@@ -23,6 +23,7 @@ from schemas import topics
 from schemas.codec import DELAYED
 from schemas.errors import UnavailableError
 from schemas.partitioner import partition_of
+from schemas.topics import DAY_MS
 from streams import delays
 from streams.fold import fold
 from streams.message_state import Place, by_weight
@@ -32,7 +33,6 @@ NAME: Final = "delay.rebuild_s"
 UNIT: Final = "s"
 GOAL: Final = 120.0
 MESSAGES: Final = int(os.environ.get("BENCH_MESSAGES", "1000000"))
-DAY_MS: Final = 86_400_000
 TIMEOUT_S: Final = 900.0
 
 

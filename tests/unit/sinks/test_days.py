@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from schemas.codec import EVENT
 from schemas.records import Event
 from schemas.statuses import Stage
+from schemas.topics import DAY_MS
 from sinks import days
 from sinks.days import Days
 
@@ -33,7 +34,7 @@ def test_a_day_begins_at_midnight_in_shanghai() -> None:
 
 def test_a_batch_touches_every_day_of_its_events() -> None:
     """Late receipts bring days long past along."""
-    values = [event_at(MIDNIGHT_MS), event_at(MIDNIGHT_MS + 5), event_at(MIDNIGHT_MS - 40 * days.DAY_MS)]
+    values = [event_at(MIDNIGHT_MS), event_at(MIDNIGHT_MS + 5), event_at(MIDNIGHT_MS - 40 * DAY_MS)]
     assert DAYS.of(EVENT.head, values) == {date(2026, 11, 1), date(2026, 9, 22)}
 
 

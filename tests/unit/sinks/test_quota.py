@@ -4,11 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.clock import SHANGHAI_MS
 from schemas.statuses import LANES, Lane
 from schemas.topics import DAY_MS
-from sinks.quota import EAST_MS, LOOK_AGAIN_MS, NO_LIMIT, Quota, allowance, day_of
+from sinks.quota import LOOK_AGAIN_MS, NO_LIMIT, Quota, allowance, day_of
 
-MIDNIGHT_MS = 20_000 * DAY_MS - EAST_MS
+MIDNIGHT_MS = 20_000 * DAY_MS - SHANGHAI_MS
 """In UTC+8."""
 NOON_MS = MIDNIGHT_MS + DAY_MS // 2
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.hours import DAY_MS, MINUTE_MS, next_quiet, next_time, quiet_until
+from schemas.topics import DAY_MS
+from streams.hours import MINUTE_MS, next_quiet, next_time, quiet_until
 
 BEIJING = timezone(timedelta(hours=8))
 MINUTES = st.integers(0, 1_439)

@@ -5,16 +5,18 @@ from typing import Any
 
 import pytest
 
+from infra.clock import SHANGHAI_MS
 from schemas.records import Event, Outcome, Plan
 from schemas.statuses import Stage
+from schemas.topics import DAY_MS
 from streams import issuing as issuing_module
 from streams.consequences import Record
-from streams.hours import DAY_MS, MINUTE_MS, OFFSET_MS
+from streams.hours import MINUTE_MS
 from tests.factories import T0, accepted, answer, message_id, plan, plan_channel
 from tests.partition_desk import Desk, deliveries, stages
 
 ID = message_id(1)
-NOW_MINUTE = (T0 + OFFSET_MS) % DAY_MS // MINUTE_MS
+NOW_MINUTE = (T0 + SHANGHAI_MS) % DAY_MS // MINUTE_MS
 HOUR_MS = 3_600_000
 LIFE: dict[str, Any] = {"expires_at": T0 + 40 * HOUR_MS}
 DOWN: dict[str, Any] = {"scope": "account", "reason": "transient"}

@@ -1,7 +1,9 @@
 import pytest
 
+from infra.clock import SHANGHAI_MS
 from producers.gateway.problems import Refused
-from producers.gateway.quota import CHINA_MS, DAY_MS, Quota
+from producers.gateway.quota import Quota
+from schemas.topics import DAY_MS
 
 
 def test_a_burst_passes_and_then_the_rate_holds() -> None:
@@ -17,7 +19,7 @@ def test_a_burst_passes_and_then_the_rate_holds() -> None:
 
 def test_a_day_s_quota_is_taken_whole_or_not_at_all() -> None:
     """What is refused takes nothing, what is given back may be used again, midnight in China begins anew."""
-    quota, midnight_ms = Quota(2.0, 10), 20_000 * DAY_MS - CHINA_MS
+    quota, midnight_ms = Quota(2.0, 10), 20_000 * DAY_MS - SHANGHAI_MS
     quota.messages("his", 8, midnight_ms - 5_000, 0.0)
     with pytest.raises(Refused) as raised:
         quota.messages("his", 3, midnight_ms - 5_000, 0.0)
