@@ -9,28 +9,14 @@ The same promises and errors. One client belongs to one loop.
 import asyncio
 import time
 from collections.abc import Mapping
-from typing import Final
 
 import aiohttp
 
 from producers.acknowledgement import NotAcknowledgedError
 from producers.async_sending import AsyncSender
-from producers.http_wire import (
-    TOKEN_MARGIN_S,
-    HttpOptions,
-    Outbound,
-    failure_of,
-    id_of,
-    outbound,
-    silence,
-    token_of,
-    wait_s,
-)
-from producers.requests import MessageRequest
-from schemas.errors import Permanent, Reason, UnavailableError
-
-TOKEN_S: Final = 3_600.0
-"""How long a token lives that the gateway gives."""
+from producers.http_wire import JSON, HttpOptions, Outbound, Pass, failure_of, outbound, silence, wait_s
+from producers.requests import MessageRequest, id_of
+from schemas.errors import UnavailableError
 
 
 class AsyncHttpClient(AsyncSender):
@@ -40,10 +26,9 @@ class AsyncHttpClient(AsyncSender):
         self.app_id = app_id
         self._options = options or HttpOptions()
         self._url = url.rstrip("/")
-        self._secret = secret
         self._session: aiohttp.ClientSession | None = None
-        self._token, self._token_until_s = "", 0.0
-        self._token_lock = asyncio.Lock()
+        self._pass = Pass(app_id, secret)
+        self._pass_lock = asyncio.Lock()
         self._room = asyncio.Semaphore(self._options.connections + self._options.queued)
         self._turns = asyncio.Semaphore(self._options.connections)
         self._open: dict[asyncio.Task[str], str] = {}
@@ -100,33 +85,28 @@ class AsyncHttpClient(AsyncSender):
             attempt += 1
 
     async def _try(self, sent: Outbound, *, is_renewed: bool = False) -> str:
-        headers = {"Authorization": f"Bearer {await self._bearer(sent)}"}
-        if sent.traceparent:
-            headers["traceparent"] = sent.traceparent
-        status, told, body = await self._post("/v1/messages", sent.body, headers, sent)
+        status, told, body = await self._post("/v1/messages", sent.body, await self._headers(sent), sent)
         failure = failure_of(status, told, body, sent)
         if failure is None:
             return sent.message_id
-        if not is_renewed and isinstance(failure, Permanent) and failure.reason == Reason.TOKEN_EXPIRED:
-            self._token_until_s = 0.0
+        if not is_renewed and self._pass.is_refused(failure):
             return await self._try(sent, is_renewed=True)
         raise failure
 
-    async def _bearer(self, sent: Outbound) -> str:
-        async with self._token_lock:
-            if time.monotonic() >= self._token_until_s - TOKEN_MARGIN_S:
-                asked = aiohttp.JsonPayload({"app_key": self.app_id, "app_secret": self._secret})
-                status, _, body = await self._post("/v1/token", asked, {}, sent)
-                self._token, self._token_until_s = token_of(status, body), time.monotonic() + TOKEN_S
-            return self._token
+    async def _headers(self, sent: Outbound) -> dict[str, str]:
+        async with self._pass_lock:
+            if self._pass.is_stale(time.monotonic()):
+                status, _, body = await self._post("/v1/token", self._pass.asks, JSON, sent)
+                self._pass.take(status, body, time.monotonic())
+            return self._pass.headers(sent)
 
     async def _post(
-        self, path: str, body: bytes | aiohttp.JsonPayload, headers: Mapping[str, str], sent: Outbound
+        self, path: str, body: bytes, headers: Mapping[str, str], sent: Outbound
     ) -> tuple[int, Mapping[str, str], bytes]:
         """One request; raises NotAcknowledgedError without an answer."""
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=self._options.timeout_s)
-            self._session = aiohttp.ClientSession(timeout=timeout, headers={"Content-Type": "application/json"})
+            self._session = aiohttp.ClientSession(timeout=timeout)
         try:
             async with self._session.post(self._url + path, data=body, headers=headers) as answer:
                 return answer.status, answer.headers, await answer.read()

@@ -8,35 +8,19 @@ id until the delivery timeout; nothing is ever sent twice. Safe to call from man
 """
 
 import http.client
-import json
 import queue
 import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import Final
 from urllib.parse import urlsplit
 
 from producers.acknowledgement import NotAcknowledgedError
-from producers.http_wire import (
-    TOKEN_MARGIN_S,
-    HttpOptions,
-    Outbound,
-    failure_of,
-    id_of,
-    outbound,
-    silence,
-    token_of,
-    wait_s,
-)
-from producers.requests import MessageRequest
+from producers.http_wire import JSON, HttpOptions, Outbound, Pass, failure_of, outbound, silence, wait_s
+from producers.requests import MessageRequest, id_of
 from producers.sending import Sender
-from schemas.errors import Permanent, Reason, UnavailableError
-
-TOKEN_S: Final = 3_600.0
-"""How long a token lives that the gateway gives."""
-_JSON: Final = {"Content-Type": "application/json"}
+from schemas.errors import UnavailableError
 
 
 class HttpClient(Sender):
@@ -49,10 +33,9 @@ class HttpClient(Sender):
         self.app_id = app_id
         self._options = options or HttpOptions()
         self._at = urlsplit(url)
-        self._secret = secret
         self._idle: queue.LifoQueue[http.client.HTTPConnection] = queue.LifoQueue()
-        self._token, self._token_until_s = "", 0.0
-        self._token_lock = threading.Lock()
+        self._pass = Pass(app_id, secret)
+        self._pass_lock = threading.Lock()
         self._threads = ThreadPoolExecutor(self._options.connections, "medpost-http")
         self._room = threading.Semaphore(self._options.connections + self._options.queued)
         self._open: dict[Future[str], str] = {}
@@ -110,25 +93,20 @@ class HttpClient(Sender):
             attempt += 1
 
     def _try(self, sent: Outbound, *, is_renewed: bool = False) -> str:
-        headers = {**_JSON, "Authorization": f"Bearer {self._bearer(sent)}"}
-        if sent.traceparent:
-            headers["traceparent"] = sent.traceparent
-        status, told, body = self._post("/v1/messages", sent.body, headers, sent)
+        status, told, body = self._post("/v1/messages", sent.body, self._headers(sent), sent)
         failure = failure_of(status, told, body, sent)
         if failure is None:
             return sent.message_id
-        if not is_renewed and isinstance(failure, Permanent) and failure.reason == Reason.TOKEN_EXPIRED:
-            self._token_until_s = 0.0
+        if not is_renewed and self._pass.is_refused(failure):
             return self._try(sent, is_renewed=True)
         raise failure
 
-    def _bearer(self, sent: Outbound) -> str:
-        with self._token_lock:
-            if time.monotonic() >= self._token_until_s - TOKEN_MARGIN_S:
-                asked = json.dumps({"app_key": self.app_id, "app_secret": self._secret}).encode()
-                status, _, body = self._post("/v1/token", asked, _JSON, sent)
-                self._token, self._token_until_s = token_of(status, body), time.monotonic() + TOKEN_S
-            return self._token
+    def _headers(self, sent: Outbound) -> dict[str, str]:
+        with self._pass_lock:
+            if self._pass.is_stale(time.monotonic()):
+                status, _, body = self._post("/v1/token", self._pass.asks, JSON, sent)
+                self._pass.take(status, body, time.monotonic())
+            return self._pass.headers(sent)
 
     def _post(
         self, path: str, body: bytes, headers: Mapping[str, str], sent: Outbound

@@ -21,8 +21,11 @@ AGAIN: Final = frozenset({408, 429, 500, 502, 503, 504})
 """Statuses after which the same request may be sent again: the id keeps it one message."""
 FIRST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 10.0
+TOKEN_S: Final = 3_600.0
+"""How long a token lives that the gateway gives."""
 TOKEN_MARGIN_S: Final = 60.0
 """A token is renewed so long before its end."""
+JSON: Final = {"Content-Type": "application/json"}
 
 
 class HttpOptions(Struct, frozen=True):
@@ -50,7 +53,7 @@ class Outbound(Struct, frozen=True):
 def outbound(request: MessageRequest, app_id: str, now_ms: int) -> Outbound:
     """The body of a request made now, named so that every try is the same message; raises Permanent."""
     requests.check(request)
-    message_id = id_of(request, app_id) or ids.show(ids.mint(now_ms, os.urandom(10)))
+    message_id = requests.id_of(request, app_id) or ids.show(ids.mint(now_ms, os.urandom(10)))
     members: dict[str, Any] = msgspec.to_builtins(request)
     del members["traceparent"]
     id_type, id_value = request.recipient
@@ -58,13 +61,6 @@ def outbound(request: MessageRequest, app_id: str, now_ms: int) -> Outbound:
     members["message_id"] = "" if request.reference else message_id
     body = {name: value for name, value in members.items() if value not in ("", None, [], {})}
     return Outbound(message_id, request.reference, json.dumps(body).encode(), request.traceparent)
-
-
-def id_of(request: MessageRequest, app_id: str) -> str:
-    """The id that a request's reference gives it, or that it names itself; empty when neither does."""
-    if request.reference:
-        return ids.show(ids.from_reference(app_id, request.reference))
-    return ids.show(ids.parse(request.message_id)) if request.message_id else ""
 
 
 def failure_of(status: int, headers: Mapping[str, str], body: bytes, sent: Outbound) -> MedpostError | None:
@@ -99,6 +95,35 @@ def wait_s(attempt: int, failure: NotAcknowledgedError) -> float:
     if failure.retry_after_s is not None:
         return float(min(failure.retry_after_s, LONGEST_WAIT_S))
     return float(min(FIRST_WAIT_S * 2**attempt, LONGEST_WAIT_S))
+
+
+class Pass:
+    """The token that a client holds. Not safe for threads by itself; `now_s` is monotonic."""
+
+    def __init__(self, app_id: str, secret: str) -> None:
+        self.asks: Final = json.dumps({"app_key": app_id, "app_secret": secret}).encode()
+        """The body that asks for a token."""
+        self._token, self._until_s = "", 0.0
+
+    def is_stale(self, now_s: float) -> bool:
+        """Whether a new one is to be asked for first."""
+        return now_s >= self._until_s - TOKEN_MARGIN_S
+
+    def take(self, status: int, body: bytes, now_s: float) -> None:
+        """Keep the token of an answer; raises Permanent, or NotAcknowledgedError when it may be tried again."""
+        self._token, self._until_s = token_of(status, body), now_s + TOKEN_S
+
+    def is_refused(self, failure: MedpostError) -> bool:
+        """Whether the gateway says that the token is over before its time; then it is stale from now on."""
+        is_over = isinstance(failure, Permanent) and failure.reason == Reason.TOKEN_EXPIRED
+        if is_over:
+            self._until_s = 0.0
+        return is_over
+
+    def headers(self, sent: Outbound) -> dict[str, str]:
+        """Of a request that carries a message."""
+        found = {**JSON, "Authorization": f"Bearer {self._token}"}
+        return {**found, "traceparent": sent.traceparent} if sent.traceparent else found
 
 
 def token_of(status: int, body: bytes) -> str:

@@ -51,9 +51,7 @@ class Dispatcher:
 
     def id_of(self, request: MessageRequest) -> str:
         """The id that a request's reference gives it, or that it names itself; empty when neither does."""
-        if request.reference:
-            return ids.show(ids.from_reference(self.app_id, request.reference))
-        return ids.show(ids.parse(request.message_id)) if request.message_id else ""
+        return requests.id_of(request, self.app_id)
 
     def lane_of(self, request: MessageRequest) -> Lane:
         """The lane of the request's type, lowered when the request asks for it."""

@@ -12,6 +12,7 @@ from typing import Any, Final, TypedDict
 import msgspec
 from msgspec import Struct, field
 
+from schemas import ids
 from schemas.errors import Permanent, Reason
 from schemas.records import ContentPart, Message, RecipientRef, Source
 from schemas.statuses import LANES
@@ -141,6 +142,13 @@ def epoch_ms(name: str, moment: datetime | int | None) -> int | None:
     if not 0 <= moment < YEAR_10000_MS:
         raise Permanent(Reason.PARAM_INVALID, f"{name}: no time between 1970 and 9999 in milliseconds")
     return moment
+
+
+def id_of(request: MessageRequest, app_id: str) -> str:
+    """The id that a request's reference gives it, or that it names itself; empty when neither does."""
+    if request.reference:
+        return ids.show(ids.from_reference(app_id, request.reference))
+    return ids.show(ids.parse(request.message_id)) if request.message_id else ""
 
 
 def digest(request: MessageRequest, *parts: str) -> str:

@@ -21,6 +21,7 @@ from schemas import ids
 from schemas.codec import EVENT
 from schemas.records import Event
 from schemas.statuses import FINAL_RANK, Stage
+from schemas.topics import DAY_MS
 from sinks.ingest import Ingest
 from tests import trace_truth
 
@@ -28,7 +29,7 @@ pytestmark = [pytest.mark.slow]
 
 OFTEN = 6
 """An expression compiler that errs does so from the fourth run on; every statement runs more often than that."""
-EARLY_MS = trace_truth.TURN_MS - 10 * trace_truth.DAY_MS
+EARLY_MS = trace_truth.TURN_MS - 10 * DAY_MS
 
 
 @pytest.fixture

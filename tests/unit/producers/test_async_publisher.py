@@ -7,7 +7,7 @@ import pytest
 
 from infra.clock import HandClock
 from infra.kafka import PublishFailure, QueueFullError
-from producers import async_publisher
+from producers import link
 from producers.acknowledgement import NotAcknowledgedError, UnacknowledgedError
 from producers.async_publisher import AsyncMedpostClient
 from producers.publisher import ClientOptions
@@ -53,8 +53,8 @@ class Wire:
 def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
     """The publisher's place taken by a wire that the test holds."""
     found = Wire()
-    monkeypatch.setattr(async_publisher, "Publisher", lambda _bootstrap, **_settings: found)
-    monkeypatch.setattr(async_publisher, "ROOM_WAIT_S", 0)
+    monkeypatch.setattr(link, "Publisher", lambda _bootstrap, **_settings: found)
+    monkeypatch.setattr(link, "ROOM_WAIT_S", 0)
     return found
 
 

@@ -76,3 +76,17 @@ def test_no_token_is_told_apart() -> None:
         http_wire.token_of(503, b"")
     with pytest.raises(Permanent):
         http_wire.token_of(401, b"{}")
+
+
+def test_a_pass_is_renewed_before_its_end_and_when_it_is_refused() -> None:
+    """A minute before the hour is over; any other refusal leaves it alone."""
+    held = http_wire.Pass("lis", "s")
+    assert json.loads(held.asks) == {"app_key": "lis", "app_secret": "s"}
+    assert held.is_stale(1_000.0)
+    held.take(200, b'{"token":"t"}', 1_000.0)
+    assert (held.is_stale(4_539.0), held.is_stale(4_540.0)) == (False, True)
+    assert held.headers(SENT)["Authorization"] == "Bearer t"
+    assert not held.is_refused(Permanent(Reason.TOKEN_SIGNATURE, "x"))
+    assert not held.is_stale(1_001.0)
+    assert held.is_refused(Permanent(Reason.TOKEN_EXPIRED, "x"))
+    assert held.is_stale(1_001.0)

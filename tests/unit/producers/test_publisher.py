@@ -5,7 +5,7 @@ import pytest
 
 from infra.clock import HandClock
 from infra.kafka import PublishFailure, QueueFullError
-from producers import publisher
+from producers import link
 from producers.acknowledgement import NotAcknowledgedError, UnacknowledgedError
 from producers.publisher import ClientOptions, MedpostClient
 from producers.requests import MessageRequest
@@ -57,8 +57,8 @@ class Wire:
 def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
     """The publisher's place taken by a wire that the test holds."""
     found = Wire()
-    monkeypatch.setattr(publisher, "Publisher", lambda _bootstrap, **settings: found.settings.update(settings) or found)
-    monkeypatch.setattr(publisher, "ROOM_WAIT_S", 0)
+    monkeypatch.setattr(link, "Publisher", lambda _bootstrap, **settings: found.settings.update(settings) or found)
+    monkeypatch.setattr(link, "ROOM_WAIT_S", 0)
     return found
 
 
