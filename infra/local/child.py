@@ -62,6 +62,8 @@ class Blueprint(Struct, frozen=True):
     """What it reads at its start and not again (the servers' addresses): another value, another recipe."""
     start_timeout_s: float = 0.0
     """Killed and started again when it does not answer in time; 0: never for that."""
+    niceness: int = 0
+    """How far it stands back for others when the processor is short."""
 
 
 def recipe_of(argv: tuple[str, ...], blueprint: Blueprint) -> str:
@@ -137,7 +139,8 @@ class Child:
                 self.record = left
                 return
             processes.stop([left], 15)
-        launch = Launch(self.blueprint.name, argv, self.blueprint.environment, self.log, self.record_file, recipe)
+        one = self.blueprint
+        launch = Launch(one.name, argv, one.environment, self.log, self.record_file, recipe, niceness=one.niceness)
         self.record = processes.spawn(launch)
 
     def _watch(self, now: float) -> None:

@@ -175,7 +175,13 @@ def _web(name: str, argv: tuple[str, ...], environment: dict[str, str], port: in
 
 def _role(spec: RoleSpec, run: Path, environment: dict[str, str], needs: tuple[str, ...], built_on: str) -> Blueprint:
     return Blueprint(
-        spec.name, lambda: spec.command, environment, lambda pid: waits_for(run, pid), needs, built_on=built_on
+        spec.name,
+        lambda: spec.command,
+        environment,
+        lambda pid: waits_for(run, pid),
+        needs,
+        built_on=built_on,
+        niceness=spec.niceness,
     )
 
 

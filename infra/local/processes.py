@@ -45,6 +45,8 @@ class Launch(Struct, frozen=True):
     recipe: str = ""
     ends_with_parent: bool = False
     """Let the kernel send SIGTERM when the parent dies (Linux); tests want no leftovers, the supervisor none lost."""
+    niceness: int = 0
+    """How far it stands back for others when the processor is short: 0 to 19, as nice(1)."""
 
 
 def start_mark(pid: int) -> str:
@@ -109,6 +111,8 @@ def spawn(launch: Launch) -> Record:
         write_record(launch.record, os.getpid(), launch.recipe)
         if launch.ends_with_parent and sys.platform == "linux":
             _ask_for_parent_death_signal()
+        if launch.niceness:
+            _stand_back(launch.niceness)
 
     launch.log.parent.mkdir(parents=True, exist_ok=True)
     launch.record.parent.mkdir(parents=True, exist_ok=True)
@@ -146,6 +150,13 @@ def _ask_for_parent_death_signal() -> None:
     import ctypes
 
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _stand_back(niceness: int) -> None:
+    """Linux may weigh a session of its own as one (sched_autogroup), and looks at its niceness alone; see sched(7)."""
+    os.nice(niceness)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(niceness), "ascii")
 
 
 def reap(pid: int) -> int | None:

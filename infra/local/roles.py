@@ -4,6 +4,7 @@ Read by the supervisor. Each is `medpost run ROLE [LANE]`; started more than onc
 """
 
 import sys
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct
@@ -12,6 +13,10 @@ from schemas.statuses import Lane
 
 GATEWAY: Final = "gateway"
 """The role with a port that senders need to know."""
+
+NICENESS: Final[Mapping[str, int]] = {Lane.NORMAL: 2, Lane.BULK: 5, "trace": 2}
+"""By lane or role. A step is a factor of 1.25 (sched(7)): when the processor is short, bulk still gets a third of what
+urgent gets, so that its heartbeats are not late for want of it."""
 
 
 class RoleSpec(Struct, frozen=True):
@@ -24,6 +29,11 @@ class RoleSpec(Struct, frozen=True):
     def name(self) -> str:
         """How it is called in status, logs and pid files."""
         return f"{self.role}-{self.lane}" if self.lane else self.role
+
+    @property
+    def niceness(self) -> int:
+        """On one machine the lanes share the processor too: the urgent one does not wait for what bulk computes."""
+        return NICENESS.get(self.lane or self.role, 0)
 
     @property
     def command(self) -> tuple[str, ...]:

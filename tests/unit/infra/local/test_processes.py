@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from infra.local import processes
 from infra.local.processes import Launch, Record
@@ -47,6 +48,16 @@ def test_child_records_itself(tmp_path: Path) -> None:
     assert processes.is_running(record)
     assert processes.stop([record], 5) == []
     assert not processes.is_running(record)
+
+
+def test_child_stands_back_when_told_to(tmp_path: Path) -> None:
+    """The niceness is its own from before its program begins."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    record = processes.spawn(replace(_launch(tmp_path), niceness=3))
+    try:
+        assert os.getpriority(os.PRIO_PROCESS, record.pid) == min(19, before + 3)
+    finally:
+        processes.stop([record], 0.0)
 
 
 def test_deaf_child_is_killed(tmp_path: Path) -> None:
