@@ -39,7 +39,7 @@ AT_ONCE: Final = 2_000
 PULL_EVERY_S: Final = 1.0
 MOST_PAGES: Final = 20
 """Pages pulled in one go, before anything else gets its turn."""
-UNNAMED: Final = frozenset({"tencent"})
+UNNAMED: Final = frozenset({"template", "tencent"})
 """Providers whose pushed receipts name only their own id."""
 TOLD: Final = 100_000
 

@@ -57,18 +57,27 @@ def by_wechat(arrived: Arrived, account: ChannelConfig, secrets: Mapping[str, st
     return wechat.opened(arrived.query, arrived.body, {**account.settings, **secrets}, arrived.at_ms)
 
 
+Check: TypeAlias = Callable[[Mapping[str, str], Mapping[str, str], int], bytes]
+"""The answer to a provider that tries an address: its query, the account's secrets, the moment. Raises Permanent."""
+
+
 class Vendor(Struct, frozen=True):
-    """How a provider's receipts are read, what it wants to hear, and why it is believed."""
+    """How a provider's receipts are read, what it wants to hear, and why it is believed.
+
+    `checked`: how it tries the address before it pushes there; None: it does not.
+    """
 
     read: Callable[[bytes], list[Notice]]
     taken: bytes
     opened: Opening = by_path
+    media_type: str = "application/json"
+    checked: Check | None = None
 
 
 VENDORS: Final[Mapping[str, Vendor]] = {
     "aliyun": Vendor(aliyun.read_push, aliyun.TAKEN),
     "standard": Vendor(standard.read_push, standard.TAKEN, by_webhook),
-    "template": Vendor(wechat.read_push, wechat.TAKEN, by_wechat),
+    "template": Vendor(wechat.read_push, wechat.TAKEN, by_wechat, "text/plain", wechat.answer_of_check),
     "tencent": Vendor(tencent.read_push, tencent.TAKEN),
 }
 
@@ -89,6 +98,14 @@ def receipts_in(arrived: Arrived, account: ChannelConfig, secrets: Mapping[str, 
     source = Source(account.channel, account.provider, arrived.at_ms)
     requests = [request_of(notice, source) for notice in vendor.read(body)]
     return [one for one in requests if one is not None]
+
+
+def echo_to(arrived: Arrived, account: ChannelConfig, secrets: Mapping[str, str]) -> bytes:
+    """What a provider wants to hear that tries the address; raises Permanent as `receipts_in` does."""
+    vendor = VENDORS.get(account.provider)
+    if vendor is None or vendor.checked is None:
+        raise Permanent(Reason.CONFIG_MISSING, f"{account.provider} does not try addresses")
+    return vendor.checked(arrived.query, secrets, arrived.at_ms)
 
 
 def taken_by(provider: str) -> bytes:

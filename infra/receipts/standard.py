@@ -34,8 +34,8 @@ def check_signature(secrets: str, headers: Mapping[str, str], body: bytes, at_ms
         raise Permanent(Reason.TOKEN_SIGNATURE, "webhook-id or webhook-timestamp is missing")
     if abs(at_ms / 1000 - int(at_s)) > TOLERANCE_S:
         raise Permanent(Reason.TOKEN_EXPIRED, f"webhook-timestamp is more than {TOLERANCE_S} s away")
-    signed = f"{webhook_id}.{at_s}.".encode() + body
-    given = headers.get("webhook-signature", "").encode().split()
+    signed = f"{webhook_id}.{at_s}.".encode("utf-8", "replace") + body
+    given = headers.get("webhook-signature", "").encode("utf-8", "replace").split()
     wanted = [
         b"v1," + base64.b64encode(hmac.new(_key(one), signed, hashlib.sha256).digest()) for one in secrets.split()
     ]

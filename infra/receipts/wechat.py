@@ -32,13 +32,13 @@ _PAIR: Final = re.compile(r"<([A-Za-z]+)>(?:<!\[CDATA\[(.*?)\]\]>|([^<]*))</\1>"
 
 def signature(*parts: str) -> str:
     """The vendor's signature over a token and what came with it."""
-    return hashlib.sha1("".join(sorted(parts)).encode()).hexdigest()  # noqa: S324 - the vendor's choice
+    return hashlib.sha1("".join(sorted(parts)).encode("utf-8", "replace")).hexdigest()  # noqa: S324 - the vendor's choice
 
 
 def answer_of_check(query: Mapping[str, str], secrets: Mapping[str, str], at_ms: int) -> bytes:
     """What the vendor wants to hear when the push is set up (a GET); raises Permanent for a sender not believed."""
     _check(query, _token_of(secrets), at_ms)
-    return query.get("echostr", "").encode()
+    return query.get("echostr", "").encode("utf-8", "replace")
 
 
 def opened(query: Mapping[str, str], body: bytes, account: Mapping[str, str], at_ms: int) -> bytes:
@@ -55,7 +55,7 @@ def opened(query: Mapping[str, str], body: bytes, account: Mapping[str, str], at
         return body
     sealed = pairs_of(body).get("Encrypt", "")
     wanted = signature(token, query["timestamp"], query["nonce"], sealed)
-    if not sealed or not hmac.compare_digest(wanted, query.get("msg_signature", "")):
+    if not sealed or not _is_same(wanted, query.get("msg_signature", "")):
         raise Permanent(Reason.TOKEN_SIGNATURE, "msg_signature is not ours")
     return decrypted(sealed, account["aes_key"], account.get("app_id", ""))
 
@@ -71,10 +71,15 @@ def _check(query: Mapping[str, str], token: str, at_ms: int) -> None:
     at_s, nonce = query.get("timestamp", ""), query.get("nonce", "")
     if not at_s.isascii() or not at_s.isdecimal() or len(at_s) > 12:
         raise Permanent(Reason.TOKEN_SIGNATURE, "timestamp is missing")
-    if not hmac.compare_digest(signature(token, at_s, nonce), query.get("signature", "")):
+    if not _is_same(signature(token, at_s, nonce), query.get("signature", "")):
         raise Permanent(Reason.TOKEN_SIGNATURE, "signature is not ours")
     if abs(at_ms / 1000 - int(at_s)) > TOLERANCE_S:
         raise Permanent(Reason.TOKEN_EXPIRED, f"timestamp is more than {TOLERANCE_S} s away")
+
+
+def _is_same(wanted: str, given: str) -> bool:
+    """In constant time, whatever characters were given."""
+    return hmac.compare_digest(wanted.encode(), given.encode("utf-8", "replace"))
 
 
 def decrypted(sealed: str, aes_key: str, app_id: str) -> bytes:

@@ -41,6 +41,7 @@ ACTS: Final[dict[str, Act]] = {
     "message_events": asking.events,
     "backlog": asking.backlog,
     "cancel_message": cancel.cancel,
+    "check_receipts": receipts.check_receipts,
     "take_receipts": receipts.take_receipts,
     "take_receipts_there": receipts.take_receipts,
 }

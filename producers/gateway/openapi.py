@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from producers.gateway.models import BatchBody, MessageBody
-from producers.gateway.operations import OPERATIONS, PROBLEMS, Operation
+from producers.gateway.operations import JSON, OPERATIONS, PROBLEMS, Operation
 from producers.gateway.problems import TITLES
 
 VERSION: Final = "1.0.0"
@@ -65,17 +65,24 @@ def _operation(operation: Operation, shapes: dict[Any, dict[str, Any]]) -> dict[
             for one in operation.parameters
         ]
     if operation.body is not None:
-        content = {"application/json": {"schema": shapes[operation.body]}}
+        content = _content(shapes[operation.body], operation.body_media)
         told["requestBody"] = {"required": operation.is_body_needed, "content": content}
     if operation.wants_token:
         told["security"] = [{"token": []}]
-    answers = {status: (shapes[shape], "an answer") for status, shape in operation.answers.items()}
-    refusals = {status: (shapes[PROBLEMS], "refused") for status in operation.refusals if status not in answers}
+    answers = {status: (shapes[shape], "an answer", operation.media) for status, shape in operation.answers.items()}
+    refusals = {
+        status: (shapes[PROBLEMS], "refused", (JSON,)) for status in operation.refusals if status not in answers
+    }
     told["responses"] = {str(status): _response(*found) for status, found in sorted((answers | refusals).items())}
     return told
 
 
-def _response(shape: dict[str, Any], told: str) -> dict[str, Any]:
+def _content(shape: dict[str, Any], media: tuple[str, ...]) -> dict[str, Any]:
+    """The shape where it is JSON, text elsewhere."""
+    return {name: {"schema": shape if name == JSON else {"type": "string"}} for name in media}
+
+
+def _response(shape: dict[str, Any], told: str, media: tuple[str, ...]) -> dict[str, Any]:
     headers = {name: {"schema": {"type": "integer"}} for name in _LIMITS}
     headers["X-Correlation-ID"] = {"schema": {"type": "string"}}
-    return {"description": told, "headers": headers, "content": {"application/json": {"schema": shape}}}
+    return {"description": told, "headers": headers, "content": _content(shape, media)}

@@ -24,6 +24,9 @@ from producers.gateway.models import (
     TokenBody,
 )
 
+JSON: Final = "application/json"
+TEXT: Final = "text/plain"
+XML: Final = "text/xml"
 REFUSALS: Final = (400, 405, 408, 413, 415, 429, 500, 503)
 OF_CALLERS: Final = (401, 403)
 
@@ -38,7 +41,10 @@ class Named(Struct, frozen=True):
 
 
 class Operation(Struct, frozen=True, kw_only=True):
-    """One operation. `answers`: shapes by status; `refusals`: statuses that come with problems."""
+    """One operation. `answers`: shapes by status; `refusals`: statuses that come with problems.
+
+    `media` are the kinds in which answers come, and in which a body may: anything but JSON is text to the document.
+    """
 
     name: str
     method: str
@@ -50,6 +56,8 @@ class Operation(Struct, frozen=True, kw_only=True):
     is_body_needed: bool = True
     parameters: tuple[Named, ...] = ()
     wants_token: bool = True
+    media: tuple[str, ...] = (JSON,)
+    body_media: tuple[str, ...] = (JSON,)
     margin_s: float = 0.0
     """How much longer a token has to live than the request's arrival."""
 
@@ -57,6 +65,7 @@ class Operation(Struct, frozen=True, kw_only=True):
 _MESSAGE_ID: Final = Named("message_id", "path", "the id that was answered when the message was taken")
 _PROVIDER: Final = Named("provider", "path", "the provider's name in the registry")
 _OF_ONE: Final = (*REFUSALS, *OF_CALLERS, 404)
+_OF_RECEIPTS: Final = (*REFUSALS, 403, 404)
 
 OPERATIONS: Final = (
     Operation(
@@ -142,10 +151,29 @@ OPERATIONS: Final = (
         path="/v1/receipts/{provider}",
         summary=("供应商回执（有签名）", "what a provider that signs reports about messages"),
         answers={200: dict[str, Any]},
-        refusals=_OF_ONE,
+        refusals=_OF_RECEIPTS,
         body=dict[str, Any],
         parameters=(_PROVIDER,),
         wants_token=False,
+        media=(JSON, TEXT),
+        body_media=(JSON, XML),
+    ),
+    Operation(
+        name="check_receipts",
+        method="GET",
+        path="/v1/receipts/{provider}",
+        summary=("供应商校验推送地址（微信）", "a provider tries the address before it pushes there (WeChat)"),
+        answers={200: str},
+        refusals=_OF_RECEIPTS,
+        parameters=(
+            _PROVIDER,
+            Named("signature", "query", "SHA-1 over the sorted push token, timestamp and nonce, as hex"),
+            Named("timestamp", "query", "seconds since 1970, at most 5 minutes away"),
+            Named("nonce", "query", "what the provider drew"),
+            Named("echostr", "query", "what is answered"),
+        ),
+        wants_token=False,
+        media=(TEXT,),
     ),
     Operation(
         name="take_receipts_there",
@@ -153,7 +181,7 @@ OPERATIONS: Final = (
         path="/v1/receipts/{provider}/{token}",
         summary=("供应商回执（无签名，以秘密路径为凭）", "the same, of a provider that was told a secret path"),
         answers={200: dict[str, Any]},
-        refusals=_OF_ONE,
+        refusals=_OF_RECEIPTS,
         body=list[dict[str, Any]],
         parameters=(_PROVIDER, Named("token", "path", "the secret part of the path")),
         wants_token=False,

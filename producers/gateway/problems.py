@@ -38,6 +38,7 @@ TITLES: Final[Mapping[str, tuple[int, str, str]]] = {
     Reason.QUOTA_EXHAUSTED: (429, "当日额度已用完", "the day's quota is used up"),
     Reason.TRANSIENT: (503, "暂时无法受理", "cannot be taken right now"),
     Reason.INTERNAL: (500, "内部错误", "an error of ours"),
+    "sender_not_believed": (403, "回执来源不可信", "whoever sends these receipts is not believed"),
     "not_found": (404, "没有这个资源", "there is nothing here"),
     "method_not_allowed": (405, "不支持该方法", "this method is not supported here"),
     "slow_client": (408, "请求发送过慢", "the request came too slowly"),

@@ -247,7 +247,7 @@ def test_receipts_of_believed_senders_become_requests(stage: Stage) -> None:
     signed = {"webhook-id": "w1", "webhook-timestamp": at, "webhook-signature": f"v1,{signature}"}
     taken = stage.ask("POST", "/v1/receipts/standard", body, signed)
     assert (taken.status, taken.body) == (200, {"received": True})
-    assert codes(stage.ask("POST", "/v1/receipts/standard", body + b" ", signed)) == [("token_signature", "")]
+    assert codes(stage.ask("POST", "/v1/receipts/standard", body + b" ", signed)) == [("sender_not_believed", "")]
     assert stage.ask("POST", "/v1/receipts/nobody", body, signed).status == 404
     found = [one for one in requests_in(stage) if one.kind == "receipt"]
     assert [(one.message_id, one.status, one.provider) for one in found] == [(message_id, "acknowledged", "standard")]

@@ -255,6 +255,13 @@ async def test_a_pushed_receipt_finds_its_message(tmp_path: Path, *, comes_first
     assert attempt_of(stage.log.published[0]) == 1
 
 
+async def test_a_follower_s_receipt_alone_makes_the_log_be_read(tmp_path: Path) -> None:
+    """WeChat's pushes name its own id only, and nothing is asked of it: the log has to be followed all the same."""
+    stage = Stage_(tmp_path, provider="template", base_url="http://h/wechat", settings={}, others=[])
+    await stage.receipts.look()
+    assert stage.log.is_started
+
+
 async def test_a_receipt_about_nobodys_message_is_given_up(tmp_path: Path) -> None:
     """After ten minutes; nothing is guessed."""
     stage = Stage_(tmp_path, provider="tencent", base_url="http://h/tencent", settings={**TENCENT.settings}, others=[])

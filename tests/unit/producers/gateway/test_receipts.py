@@ -4,10 +4,11 @@ import hmac
 import json
 
 import pytest
+from msgspec import structs
 
-from infra.receipts.door import Arrived
+from infra.receipts.door import Arrived, echo_to
 from producers.gateway.problems import Refused
-from producers.gateway.receipts import read
+from producers.gateway.receipts import DISBELIEVED, by_whom_believed, read
 from schemas import ids
 from schemas.configuration import ChannelConfig
 from schemas.errors import Permanent
@@ -38,10 +39,51 @@ def test_the_account_whose_secret_signed_it_is_meant(channel: str) -> None:
 
 
 def test_nobody_s_signature_is_refused() -> None:
-    """With the last account's reason."""
-    with pytest.raises(Permanent) as raised:
+    """403, and counted."""
+    before = DISBELIEVED.labels("standard")._value.get()
+    with pytest.raises(Refused) as raised:
         read(arrived(SECRETS["ward"]), ACCOUNTS[1:], {"desk": {"secret": SECRETS["desk"]}})
-    assert raised.value.reason == "token_signature"
+    assert (raised.value.status, raised.value.problems[0].code) == (403, "sender_not_believed")
+    assert DISBELIEVED.labels("standard")._value.get() == before + 1
+
+
+def test_an_old_signature_is_told_from_a_wrong_one() -> None:
+    """A hospital whose clock is wrong finds out why."""
+    old = structs.replace(arrived(SECRETS["ward"]), at_ms=NOW_MS + 301_000)
+    with pytest.raises(Refused) as raised:
+        read(old, ACCOUNTS[:1], {"ward": {"secret": SECRETS["ward"]}})
+    assert "clock" in raised.value.problems[0].detail.en
+
+
+def test_an_account_without_receipts_hides_nobody_s_forgery() -> None:
+    """Whichever of two accounts stands first, a forged push is a 403."""
+    accounts, secrets = [ACCOUNTS[1], ChannelConfig("sms", "aliyun")], {"desk": {"secret": SECRETS["desk"]}, "sms": {}}
+    for these in (accounts, accounts[::-1]):
+        with pytest.raises(Refused) as raised:
+            read(arrived(SECRETS["ward"]), these, secrets)
+        assert raised.value.status == 403
+
+
+def test_wechat_tries_the_address() -> None:
+    """The echo to whoever signs with the push token of one of the accounts; 403, and no 500, to others."""
+    query = {"timestamp": str(NOW_MS // 1000), "nonce": "n", "echostr": "5577006791947779410"}
+    signed = "".join(sorted(["tok", query["timestamp"], "n"])).encode()
+    query["signature"] = hashlib.sha1(signed).hexdigest()  # noqa: S324 - the vendor's choice
+    accounts = [ChannelConfig("other", "template"), ChannelConfig("wechat", "template")]
+    secrets = {"other": {"push_token": "another"}, "wechat": {"push_token": "tok"}}
+    tried = Arrived("", "127.0.0.1", {}, b"", NOW_MS, query)
+    assert by_whom_believed(echo_to, tried, accounts, secrets) == b"5577006791947779410"
+    for wrong in ({**query, "signature": "é"}, {**query, "nonce": "m"}, {}):
+        with pytest.raises(Refused) as raised:
+            by_whom_believed(echo_to, structs.replace(tried, query=wrong), accounts, secrets)
+        assert raised.value.status == 403
+
+
+def test_only_wechat_tries_addresses() -> None:
+    """To others there is nothing to be got."""
+    with pytest.raises(Refused) as raised:
+        by_whom_believed(echo_to, arrived(SECRETS["ward"]), ACCOUNTS, {name: {} for name in SECRETS})
+    assert raised.value.status == 404
 
 
 def test_an_account_that_takes_no_receipts_does_not_exist_to_the_caller() -> None:
