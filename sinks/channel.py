@@ -26,7 +26,7 @@ from sinks.tokens import Keeper, Keyed
 
 __all__ = [
     "Accepted", "Answer", "Caller", "Calls", "Capability", "Channel", "Mail", "ProviderSettings", "Request", "Stamp",
-    "UnknownOutcome", "channel_files", "channel_names", "retry_after_s",
+    "UnknownOutcome", "channel_files", "channel_names", "code_or_status", "retry_after_s",
 ]  # fmt: skip
 
 CHANNELS_FOLDER: Final = Path(__file__).with_name("channels")
@@ -143,6 +143,16 @@ def retry_after_s(answer: Answer) -> float | None:
         except ValueError:
             return None
     return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def code_or_status(code: str, answer: Answer) -> str:
+    """A vendor's code, or `http_<status>` where the body holds none and HTTP says that it was refused.
+
+    Raises UnknownOutcome when neither says so: a success or a 5xx without a code leaves open whether it was sent.
+    """
+    if not code and (answer.status < 300 or answer.status >= 500):
+        raise UnknownOutcome(f"http_{answer.status}")
+    return code or f"http_{answer.status}"
 
 
 def channel_files(folder: Path = CHANNELS_FOLDER) -> tuple[str, ...]:

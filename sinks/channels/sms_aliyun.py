@@ -32,6 +32,7 @@ from sinks.channel import (
     Request,
     Stamp,
     UnknownOutcome,
+    code_or_status,
     retry_after_s,
 )
 from sinks.mobile import mobile_of
@@ -126,11 +127,8 @@ class SmsAliyun(Channel[AliyunSettings], Asks):
 
     def classify_response(self, answer: Answer) -> Accepted:
         """Judged by `Code`, whatever the HTTP status; without one, a refusal only where HTTP says so."""
-        code, message_id = _code_of(answer)
-        if not code:
-            if answer.status < 300 or answer.status >= 500:
-                raise UnknownOutcome(f"http_{answer.status}")
-            code = f"http_{answer.status}"
+        said, message_id = _code_of(answer)
+        code = code_or_status(said, answer)
         if answer.status >= 500 and self.codebook.reason_of(code) is Reason.UNMAPPED:
             raise UnknownOutcome(code)
         self.codebook.check(code, retry_after_s(answer))

@@ -32,6 +32,7 @@ from sinks.channel import (
     Request,
     Stamp,
     UnknownOutcome,
+    code_or_status,
     retry_after_s,
 )
 from sinks.mobile import mobile_of
@@ -170,11 +171,8 @@ class SmsTencent(Channel[TencentSettings], Drains):
 
     def classify_response(self, answer: Answer) -> Accepted:
         """Judged by the number's own code, else by the request's, whatever HTTP says."""
-        code, message_id = _code_of(answer)
-        if not code:
-            if answer.status < 300 or answer.status >= 500:
-                raise UnknownOutcome(f"http_{answer.status}")
-            code = f"http_{answer.status}"
+        said, message_id = _code_of(answer)
+        code = code_or_status(said, answer)
         is_unsure = code.startswith(UNSURE) or answer.status >= 500
         if is_unsure and self.codebook.reason_of(code) is Reason.UNMAPPED:
             raise UnknownOutcome(code)

@@ -27,7 +27,7 @@ from sinks.channel import (
     ProviderSettings,
     Request,
     Stamp,
-    UnknownOutcome,
+    code_or_status,
     retry_after_s,
 )
 from sinks.codebook import Codebook
@@ -171,9 +171,7 @@ class WechatTemplate(Channel[TemplateSettings], Keyed):
     def classify_response(self, answer: Answer) -> Accepted:
         """Judged by errcode; a 5xx, or a 200 without one, leaves open whether it was sent."""
         said = _said(answer)
-        if "errcode" not in said and (answer.status < 300 or answer.status >= 500):
-            raise UnknownOutcome(f"http_{answer.status}")
-        code = str(said.get("errcode", f"http_{answer.status}"))
+        code = code_or_status(str(said.get("errcode", "")), answer)
         self.codebook.check(code, _wait_s(code, answer))
         return Accepted(str(said.get("msgid", "")), Status.ACCEPTED, code)
 

@@ -21,6 +21,7 @@ from sinks.channel import (
     UnknownOutcome,
     channel_files,
     channel_names,
+    code_or_status,
     retry_after_s,
 )
 from sinks.codebook import parse
@@ -144,6 +145,22 @@ def test_retry_after_in_both_forms(text: str, seconds: float | None) -> None:
 def test_no_header_is_no_wish() -> None:
     """Most answers have none."""
     assert retry_after_s(said()) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "found"),
+    [("OK", 500, "OK"), ("isv.X", 200, "isv.X"), ("", 302, "http_302"), ("", 403, "http_403"), ("", 499, "http_499")],
+)
+def test_a_code_counts_before_the_status(code: str, status: int, found: str) -> None:
+    """A status alone only where it is a refusal."""
+    assert code_or_status(code, said(status)) == found
+
+
+@pytest.mark.parametrize("status", [200, 204, 500, 503])
+def test_no_code_and_no_refusal_leaves_it_open(status: int) -> None:
+    """Somebody in between may have answered."""
+    with pytest.raises(UnknownOutcome, match=f"http_{status}"):
+        code_or_status("", said(status))
 
 
 @pytest.mark.parametrize("name", ["sms.py", "SMS_aliyun.py", "sms_aliyun_2.py", "sms-aliyun.py", "notes.txt", "sms_"])
