@@ -153,14 +153,14 @@ def test_no_header_is_no_wish() -> None:
 )
 def test_a_code_counts_before_the_status(code: str, status: int, found: str) -> None:
     """A status alone only where it is a refusal."""
-    assert code_or_status(code, said(status)) == found
+    assert code_or_status(code, Answer(status, {}, b"", AT_MS)) == found
 
 
 @pytest.mark.parametrize("status", [200, 204, 500, 503])
 def test_no_code_and_no_refusal_leaves_it_open(status: int) -> None:
     """Somebody in between may have answered."""
     with pytest.raises(UnknownOutcome, match=f"http_{status}"):
-        code_or_status("", said(status))
+        code_or_status("", Answer(status, {}, b"", AT_MS))
 
 
 @pytest.mark.parametrize("name", ["sms.py", "SMS_aliyun.py", "sms_aliyun_2.py", "sms-aliyun.py", "notes.txt", "sms_"])
