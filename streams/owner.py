@@ -25,20 +25,19 @@ from schemas.errors import Permanent, UnavailableError
 from schemas.records import Backlog, Event
 from streams.checkpoint import Checkpoint, fitting
 from streams.consequences import Record
-from streams.fold import MEMORY_MS
 from streams.keys import Keys
 from streams.message_state import Place
 from streams.outbox import Outbox
 from streams.partition import Partition
+from streams.read_up_to import ReadUpTo
 from streams.rebuild import rebuild
-from streams.request_feed import Feed, count
-from streams.requests import Asked, Inbox
+from streams.request_desk import Desk
+from streams.request_feed import Feed
 from streams.rules import Rules
 from streams.writes import Cell, Writes
 
 FIRED_AT_ONCE: Final = 500
 """Due messages looked at in one tick; the next tick follows at once while there are more."""
-ASK_AGAIN_S: Final = 1.0
 
 EVENTS: Final = Counter("settle_events", "events folded, live or while catching up", ["mode"])
 REFUSED: Final = Counter("settle_refused_output", "records that the broker will never take", ["reason"])
@@ -85,9 +84,9 @@ class Owner:
         self._inbox: deque[tuple[list[Reading], asyncio.Future[None]]] = deque()
         self._writes = self._writes_of(self._state)
         self._sent: dict[bytes, Event] = {}
-        self._requests = self._inbox_from(0)
-        self._gate: tuple[int, int] | None = None
-        self._is_asking = False
+        of = (partition, ground.partitions)
+        self._desk = Desk(ground.feed, ground.rules.author, of, ground.clock, self._answer)
+        self._read_up_to = ReadUpTo(self._log_end, self.tick)
         self._is_live = False
         self._is_dropped = False
 
@@ -105,7 +104,7 @@ class Owner:
         checkpoint = await fitting(self._ground.store, self._keys, worker.tail, (topic, self._number), now_ms)
         self._state = Partition(self._ground.store, self._keys, self._ground.rules, checkpoint)
         self._writes = self._writes_of(self._state)
-        self._requests = self._inbox_from(checkpoint.requests)
+        self._desk.lay(checkpoint.requests)
         if checkpoint.is_fresh:
             await rebuild(worker.tail, (self._ground.outbox.delays, self._number), self._state, self._write_silently)
         end = await worker.tail.end_offset(topic, self._number)
@@ -120,20 +119,9 @@ class Owner:
         self._state.deliver_again(self._ground.clock.now_ms(), out)
         self._conclude(out, None)
         self._drain()
-        await self._follow_requests(checkpoint.requests)
-
-    async def _follow_requests(self, start: int) -> None:
-        """Read what was asked since the stored position (none: as far back as messages are remembered), and go on."""
-        feed = self._ground.feed
-        if start < 0:
-            start = await feed.offset_for_time(self._ground.clock.now_ms() - MEMORY_MS)
-        self._requests = self._inbox_from(start)
-        await feed.join(start, self._take_requests)
+        await self._desk.follow()
         if self._is_dropped:
-            feed.leave(self._take_requests)
-
-    def _inbox_from(self, position: int) -> Inbox:
-        return Inbox(self._ground.rules.author, (self._number, self._ground.partitions), position, count)
+            self._desk.close()
 
     def _fold_silently(self, records: Sequence[LogRecord]) -> None:
         if self._is_dropped:
@@ -155,7 +143,7 @@ class Owner:
         """The partition is not ours any more."""
         self._is_dropped = True
         self._is_live = False
-        self._ground.feed.leave(self._take_requests)
+        self._desk.close()
         for _, done in self._inbox:
             _resolve(done)
         self._inbox.clear()
@@ -211,16 +199,9 @@ class Owner:
             self._state.pass_over(place.offset)
         else:
             self._state.read(event, place, out)
-            self._requests.look(event.message_id)
+            self._desk.look(event.message_id)
 
     # ---- requests
-
-    def _take_requests(self, found: list[Asked]) -> None:
-        """Records of `requests`: what concerns a message known here is copied into the log."""
-        now_ms = self._ground.clock.now_ms()
-        for asked in found:
-            self._requests.take(asked, now_ms)
-        self._answer()
 
     def _answer(self) -> None:
         """Copy what can be copied, if this is the moment; else a later tick does."""
@@ -233,11 +214,8 @@ class Owner:
 
     def _copy_requests(self, out: list[Record]) -> None:
         """The copies go out with these records; the position in `requests` is written with the rows they belong to."""
-        now_ms = self._ground.clock.now_ms()
-        for message_id in self._requests.looked():
-            out += self._requests.copies(message_id, self._state.state_of(message_id), now_ms)
-        self._requests.expire(now_ms)
-        self._state.requests_position = self._requests.position
+        self._desk.copy(self._state.state_of, out)
+        self._state.requests_position = self._desk.position
 
     # ---- time
 
@@ -251,27 +229,16 @@ class Owner:
         now_ms = self._ground.clock.now_ms()
         if self._state.is_due(min(now_ms, self._state.read_up_to_ms)):
             self._conclude([], None)
-        elif self._gate is None and not self._is_asking and self._state.is_due(now_ms):
-            self._is_asking = True
-            self._ground.worker.task(self._ask())
+        elif self._read_up_to.is_idle and self._state.is_due(now_ms):
+            self._ground.worker.task(self._read_up_to.ask(now_ms))
 
-    async def _ask(self) -> None:
-        """Where the log ends, asked after the due moment: only when that is read may the timer fire."""
-        asked_ms = self._ground.clock.now_ms()
-        try:
-            end = await self._ground.worker.tail.end_offset(self._ground.outbox.events, self._number)
-        except UnavailableError as problem:
-            log.warning("timers wait for the broker", partition=self._number, detail=problem.detail)
-            await asyncio.sleep(ASK_AGAIN_S)
-        else:
-            self._gate = (asked_ms, end)
-        self._is_asking = False
-        self.tick()
+    async def _log_end(self) -> int:
+        return await self._ground.worker.tail.end_offset(self._ground.outbox.events, self._number)
 
     def _pass_gate(self) -> None:
-        if self._gate is not None and self._state.position >= self._gate[1]:
-            self._state.read_up_to_ms = max(self._state.read_up_to_ms, self._gate[0])
-            self._gate = None
+        """Only when the log is read to where it ended after the due moment may a timer fire."""
+        passed_ms = self._read_up_to.passed(self._state.position)
+        self._state.read_up_to_ms = max(self._state.read_up_to_ms, passed_ms)
 
     # ---- effects, in order
 

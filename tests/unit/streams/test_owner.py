@@ -353,7 +353,7 @@ async def test_rows_that_fit_are_kept(bench: Bench) -> None:
 def ask(bench: Bench, offset: int, of: bytes = ID) -> None:
     """Somebody asks for a message to be taken back."""
     asked = Request(offset.to_bytes(16, "big"), "cancel", of, at=T0)
-    bench.owner._take_requests([Asked(offset, T0, asked)])
+    bench.owner._desk.take([Asked(offset, T0, asked)])
 
 
 def asked_up_to(bench: Bench) -> int:
