@@ -19,7 +19,7 @@ from console.listing import Format, show
 from console.provisioning import provision_installation
 from console.sample import outcomes, tour
 from console.sample.hospital import SampleTotals, publish_sample
-from console.sample.phone import Phone, Received, masked
+from console.sample.phone import Phone, Received
 from console.sentences import told as in_words
 from infra import queries
 from infra import settings as settings_module
@@ -27,6 +27,7 @@ from infra.clickhouse import Store
 from infra.local import control
 from infra.local.installation import load_here
 from infra.settings import Settings
+from infra.simulators.inbox import masked
 from infra.snapshot import Snapshot
 from infra.standing import in_order
 
@@ -164,6 +165,7 @@ def _next_steps(*, is_running: bool) -> None:
     typer.echo("接下来可以试：" if is_running else "服务已停止，数据保留。接下来可以试（先 make up）：")
     steps = [
         "medpost messages list --since 1h" if is_running else "make up",
+        "medpost phone open（浏览器里看手机收到了什么）",
         "medpost routing explain --type critical_value",
         "medpost messages events ID（上面任何一个编号）" if is_running else "medpost messages list --since 1h",
     ]

@@ -100,6 +100,8 @@ def _print_addresses(settings: Settings, *, has_roles: bool) -> None:
     # a DSN may carry a password: what stands before the @ is not shown
     store = where.clickhouse.rpartition("@")[2].removeprefix("http://")
     typer.echo(f"Kafka {where.kafka} · ClickHouse http://{store} · 模拟供应商 {where.simulators or '—'}")
+    if where.simulators:
+        typer.echo(f"模拟手机 {where.simulators}/phone")
     if has_roles:
         typer.echo(f"HTTP 接口 {settings_module.gateway_endpoint(settings)}/v1/docs")
 

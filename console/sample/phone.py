@@ -1,6 +1,6 @@
 """Talks to the simulated providers' admin routes: tells them what a vendor's console would, reads what phones received.
 
-Called by the sample run and the page of the simulated phone. Never sends a message itself.
+Called by the sample run and `medpost phone`. Never sends a message itself.
 """
 
 import json
@@ -22,7 +22,6 @@ from sinks.channels.sms_tencent import vendor_template
 TIMEOUT_S: Final = 10.0
 PAGE: Final = 1_000
 _SIGNED: Final = re.compile(r"^【[^】]*】")
-_OPENID: Final = re.compile(r"o[0-9A-Za-z_-]{27}")
 _VARIABLE: Final = re.compile(r"\{\{\s*([a-z_]+)[^}]*\}\}")
 """A parameter in a text of ours, with or without a default; the vendor gets the value that we rendered."""
 
@@ -44,6 +43,11 @@ class Phone:
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
+
+    @property
+    def page(self) -> str:
+        """Address of the page that shows what was received, for a browser on that machine."""
+        return f"{self._url}/phone"
 
     def approve_templates(self, snapshot: Snapshot) -> int:
         """Register every vendor template of the registry, as a hospital does at its vendors; returns how many."""
@@ -117,13 +121,3 @@ def _keyed_text(template: Template) -> str:
     for key, ours in sorted(template.parameters.items(), key=lambda one: -len(one[1])):
         text = text.replace(ours, f"{{{{{key}.DATA}}}}", 1)
     return f"{template.title}\n{text}"
-
-
-def masked(recipient: str) -> str:
-    """A recipient as it may be shown: the middle of a number, of an openid or of a mail's name is starred."""
-    name, at, domain = recipient.partition("@")
-    if at:
-        return f"{name[:2]}****{name[-2:]}@{domain}"
-    if _OPENID.fullmatch(recipient):
-        return f"{recipient[:5]}****{recipient[-4:]}"
-    return f"{recipient[:3]}****{recipient[-4:]}" if recipient.isdigit() and len(recipient) > 7 else recipient

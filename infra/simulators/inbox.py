@@ -6,6 +6,7 @@ by the server and its admin routes. The file plays the recipients' phones: it ho
 
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ TAKEN: Final = "taken"
 REPEATED: Final = "repeated"
 """A letter whose key was taken before, by a provider that recognises it: nobody reads it a second time."""
 REFUSED: Final = "refused"
+_OPENID: Final = re.compile(r"o[0-9A-Za-z_-]{27}")
+_LONG_NUMBER: Final = re.compile(r"([0-9]{3})[0-9]+([0-9]{4})")
 
 
 class Entry(Struct, frozen=True):
@@ -133,3 +136,18 @@ class Inbox:
 
 def _repeated(counted: Counter[tuple[str, str]]) -> dict[str, int]:
     return {f"{provider} {key}": count for (provider, key), count in counted.items() if count > 1 and key}
+
+
+def masked(recipient: str) -> str:
+    """A recipient as it may be shown: the middle of a number, of an openid or of a mail's name is starred."""
+    name, at, domain = recipient.partition("@")
+    if at:
+        return f"{name[:2]}****{name[-2:]}@{domain}"
+    if _OPENID.fullmatch(recipient):
+        return f"{recipient[:5]}****{recipient[-4:]}"
+    return _LONG_NUMBER.sub(r"\1****\2", recipient)
+
+
+def is_to(recipient: str, wanted: str) -> bool:
+    """Whether a recipient ends so; a mail address also before the @."""
+    return recipient.endswith(wanted) or recipient.partition("@")[0].endswith(wanted)

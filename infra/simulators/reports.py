@@ -109,6 +109,11 @@ class Reports:
             if not report.is_forged:
                 heapq.heappush(self._to_pull[entry.provider], report)
 
+    def last(self, seq: int, at_ms: int) -> Report | None:
+        """What is known at that moment of the message that was taken as number `seq`; None: nothing yet."""
+        known = self._known.get(seq)
+        return known.last(at_ms) if known is not None else None
+
     def of(self, provider: str, recipient: str) -> list[Known]:
         """What a provider sent to a recipient, oldest first."""
         return self._by_recipient.get((provider, recipient), [])

@@ -20,7 +20,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, web
 from infra import settings as settings_module
 from infra.local.ports import LOOPBACK, any_port
 from infra.settings import Settings
-from infra.simulators import smtp_server
+from infra.simulators import phone, smtp_server
 from infra.simulators.exchange import Call, Reply
 from infra.simulators.house import PROVIDERS, House, Push
 from infra.simulators.inbox import TAKEN, Journal
@@ -50,6 +50,7 @@ def build(house: House) -> web.Application:
     for path in PROVIDERS.keys() - {smtp_server.PATH}:
         app.router.add_route("*", f"/{path}{{rest:(/.*)?}}", _vendor(house, path))
     app.router.add_get("/ping", _ping)
+    phone.add_routes(app, house)
     app.router.add_get("/sim/messages", _messages(house))
     app.router.add_get("/sim/counts", _counts(house))
     for kind in TELLABLE:

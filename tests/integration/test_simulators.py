@@ -121,6 +121,8 @@ async def test_messages_are_paged_and_filtered(simulators: Process) -> None:
 ADMIN: tuple[tuple[str, str, object, int], ...] = (
     ("GET", "/ping", None, 200),
     ("GET", "/nowhere", None, 404),
+    ("GET", "/phone", None, 200),
+    ("GET", "/phone/messages?limit=0", None, 400),
     ("GET", "/sim/messages?since=soon", None, 400),
     ("POST", "/sim/script", {"action": "explode"}, 400),
     ("POST", "/sim/script", [{"action": "ok"}, {"action": "cut", "times": 1}], 200),

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from console.cli import phone as cli
-from console.cli.phone import is_to
 from console.sample.phone import Received
+from schemas.errors import UnavailableError
 
 Run = Callable[..., tuple[int, str]]
 HELD = [
@@ -22,7 +22,7 @@ class Simulated:
     """Phones in memory."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        self.page = f"{url}/phone"
 
     def received(self, since_ms: int) -> Iterator[Received]:
         """Everything since then."""
@@ -80,16 +80,35 @@ def test_nothing_received_is_1(run: Run) -> None:
     assert run("show", "--minutes", "1")[0] == 1
 
 
+def test_the_page_s_address_is_told(run: Run) -> None:
+    """Alone, for one recipient, and below the list; not in what a program reads."""
+    assert run("open") == (0, "http://sim/phone\n")
+    assert run("open", "--to", "app/P0001") == (0, "http://sim/phone?to=app%2FP0001\n")
+    assert "http://sim/phone" in run("show")[1]
+    assert "http" not in run("show", "--format", "json")[1]
+
+
+def test_a_browser_is_started_only_when_asked_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a server there is none."""
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    run("open")
+    assert opened == []
+    run("open", "--browser")
+    assert opened == ["http://sim/phone"]
+
+
+def test_without_simulators_no_address_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One where nobody answers would help nobody."""
+
+    def away(_: Simulated, __: int) -> Iterator[Received]:
+        raise UnavailableError("the simulated providers do not answer")
+
+    monkeypatch.setattr(Simulated, "received", away)
+    with pytest.raises(UnavailableError):
+        run("open")
+
+
 def test_templates_are_approved_and_counted(run: Run) -> None:
     """Those of the registry."""
     assert run("templates") == (0, "✓ 5 个短信与微信模板已在模拟供应商处报备\n")
-
-
-@pytest.mark.parametrize(
-    ("recipient", "wanted", "is_it"),
-    [("13800001001", "1001", True), ("patient.1001@mail.example", "1001", True), ("app/P0001", "app/P0001", True),
-     ("patient.1001@mail.example", "1002", False), ("a@mail.example", "mail.example", True)],
-)  # fmt: skip
-def test_a_recipient_is_found_by_its_end(recipient: str, wanted: str, is_it: bool) -> None:
-    """Of a mail address also by the end of its name."""
-    assert is_to(recipient, wanted) is is_it

@@ -65,6 +65,20 @@ def test_password_is_not_shown(app: typer.Typer, monkeypatch: pytest.MonkeyPatch
     assert "secret" not in said
 
 
+@pytest.mark.parametrize(("simulators", "is_told"), [("http://s:1", True), ("", False)])
+def test_where_the_phones_are_is_told(
+    app: typer.Typer, monkeypatch: pytest.MonkeyPatch, simulators: str, *, is_told: bool
+) -> None:
+    """Where there are simulated providers."""
+    monkeypatch.setenv("MEDPOST_KAFKA", "k:9092")
+    monkeypatch.setenv("MEDPOST_CLICKHOUSE", "http://c:8123/d")
+    monkeypatch.setenv("MEDPOST_SIMULATORS", simulators)
+    monkeypatch.setattr(control, "prepare_up", lambda _: None)
+    monkeypatch.setattr(control, "begin", lambda _, **__: False)
+    monkeypatch.setattr(control, "follow", lambda _: iter(()))
+    assert ("http://s:1/phone" in CliRunner().invoke(app, ["up", "--only-servers"]).output) is is_told
+
+
 @pytest.mark.parametrize(("seconds", "shown"), [(5, "00:00:05"), (93_784, "1d 02:03:04")])
 def test_duration(seconds: int, shown: str) -> None:
     """Days only when there are some."""

@@ -1,6 +1,6 @@
-"""What the simulated vendor is told, and how a recipient is shown."""
+"""What the simulated vendor is told, and where the page is."""
 
-from console.sample.phone import _templates, masked
+from console.sample.phone import Phone, _templates
 from infra.registry import Snapshot
 from schemas.configuration import ChannelConfig, MessageType, ProviderAccount, Template, TypeChannel
 
@@ -45,14 +45,6 @@ def test_a_channel_without_a_template_is_passed_over() -> None:
     assert list(_templates(snapshot_with(None))) == []
 
 
-def test_a_number_is_shown_without_its_middle() -> None:
-    """A phone number is starred; an endpoint is not."""
-    assert masked("13800001234") == "138****1234"
-    assert masked("ward/3a") == "ward/3a"
-    assert masked("oHeanDemoFollower00000001001") == "oHean****1001"
-    assert masked("patient.1002@mail.example") == "pa****02@mail.example"
-
-
 def test_a_service_account_gets_its_keys_and_a_title() -> None:
     """Keys stand where our texts do, each once, below the title."""
     template = Template(
@@ -64,3 +56,10 @@ def test_a_service_account_gets_its_keys_and_a_title() -> None:
     assert list(_templates(snapshot)) == [
         {"provider": "template", "template_id": "T1", "text": "报告\n项目：{{thing1.DATA}}\n时间：{{time2.DATA}}"}
     ]
+
+
+def test_the_page_is_beside_the_providers() -> None:
+    """Whether or not their address ends in a slash."""
+    assert [Phone(url).page for url in ("http://127.0.0.1:1", "http://127.0.0.1:1/")] == [
+        "http://127.0.0.1:1/phone"
+    ] * 2

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from infra.simulators.inbox import REFUSED, REPEATED, TAKEN, Entry, Inbox, Journal
+import pytest
+
+from infra.simulators.inbox import REFUSED, REPEATED, TAKEN, Entry, Inbox, Journal, is_to, masked
 
 
 def entry(seq: int, outcome: str = TAKEN, **told: str) -> Entry:
@@ -68,3 +70,31 @@ def test_the_journal_outlives_a_torn_line(tmp_path: Path) -> None:
     assert list(journal.facts()) == [("call", {"seq": 1}), ("call", {"seq": 2})]
     journal.close()
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("recipient", "shown"),
+    [
+        ("13800001234", "138****1234"),
+        ("+8613800001234", "+861****1234"),
+        ("13800001234,13800005678", "138****1234,138****5678"),
+        ("ward/3a", "ward/3a"),
+        ("app/P0001", "app/P0001"),
+        ("app/P20260001234", "app/P202****1234"),
+        ("oHeanDemoFollower00000001001", "oHean****1001"),
+        ("patient.1002@mail.example", "pa****02@mail.example"),
+    ],
+)
+def test_a_recipient_is_shown_without_its_middle(recipient: str, shown: str) -> None:
+    """Every long number is starred, wherever it stands; a ward is not."""
+    assert masked(recipient) == shown
+
+
+@pytest.mark.parametrize(
+    ("recipient", "wanted", "is_it"),
+    [("13800001001", "1001", True), ("patient.1001@mail.example", "1001", True), ("app/P0001", "app/P0001", True),
+     ("patient.1001@mail.example", "1002", False), ("a@mail.example", "mail.example", True)],
+)  # fmt: skip
+def test_a_recipient_is_found_by_its_end(recipient: str, wanted: str, is_it: bool) -> None:
+    """Of a mail address also by the end of its name."""
+    assert is_to(recipient, wanted) is is_it

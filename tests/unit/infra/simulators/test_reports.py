@@ -53,6 +53,17 @@ def test_pulled_once_and_only_when_due() -> None:
     assert [one.seq for one, _ in reports.push("aliyun", NOW + AFTER_MS, 2)] == [2, 1]
 
 
+def test_what_is_known_of_one_message_changes_with_its_receipts() -> None:
+    """Nothing before the first is due, then the newest; nothing of a message that was never taken."""
+    reports = Reports()
+    one = entry(1, "0012")
+    reports.add(one, "0012", AFTER_MS)
+    due_ms = one.at + AFTER_MS
+    known = [reports.last(1, at_ms) for at_ms in (due_ms - 1, due_ms, due_ms + LATER_MS)]
+    assert [report and report.is_delivered for report in known] == [None, True, False]
+    assert reports.last(2, due_ms) is None
+
+
 @pytest.fixture
 def house(tmp_path: Path) -> House:
     """Three messages taken by each SMS provider."""
