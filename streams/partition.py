@@ -8,7 +8,7 @@ Two rules carry it. What is on disk is the fold of a prefix of the log: a conclu
 back. And of each message and channel at most one conclusion is unread at a time, a final one only when nothing is.
 """
 
-from collections import Counter, deque
+from collections import deque
 from functools import partial
 from typing import Final
 
@@ -31,6 +31,7 @@ from streams.keys import Keys
 from streams.message_state import IN_FLIGHT, MessageState, Phase, Place, by_weight
 from streams.rows import MessageRows, Row
 from streams.rules import Rules
+from streams.standing import Standing, stands
 from streams.unread import Unread
 from streams.waiting import WaitingLines
 
@@ -53,7 +54,6 @@ class Partition:
         self._messages = MessageRows(store, keys)
         self._due = DueIndex(store, keys)
         self._lines = WaitingLines(store, keys, checkpoint.tallies)
-        self._in_flight = Counter(checkpoint.in_flight)
         self._cuts: deque[int] = deque()
         self._touched: dict[bytes, None] = {}
         self._kept: list[Record] = []
@@ -62,6 +62,7 @@ class Partition:
         budget = Budget(rules.partitions, rules.on_spent)
         self._issuing = Issuing(limits, self._lines, self._messages, self._unread, budget)
         self._census = Census(checkpoint.counts or recounted(store, keys))
+        self._standing = Standing(self._lines, self._census, self._issuing.taken, checkpoint.in_flight)
         self.overview = Overview(self._census, self._lines, self._messages, self._issuing, rules.is_held)
         self.position = checkpoint.position
         """Offset of the next event to read."""
@@ -84,7 +85,7 @@ class Partition:
         if row is not None and place.offset < row.folded:
             return
         known = row.state if row is not None else None
-        before = _stands(known) if known is not None else []
+        before = stands(known) if known is not None else []
         was_final = known is not None and known.final
         state, effect = fold(known, event, place)
         if not effect or state is None:
@@ -96,7 +97,7 @@ class Partition:
             elif effect == Effect.COMPLETED and not was_final:
                 self._census.end(state)
             self._messages.change(message_id, row)
-            self._account(message_id, row, before)
+            self._standing.moved(self._rows, message_id, row, before)
             self._rearm(message_id, row, place, effect)
             self._keep(event, row, effect, place, out)
             self._touched[message_id] = None
@@ -124,24 +125,6 @@ class Partition:
     def _new_row(self, event: Event, state: MessageState) -> Row:
         sealed = [part.sealed for part in by_weight(event.plan)] if event.plan is not None else []
         return self._messages.add(self._rows, event.message_id, state, sealed)
-
-    def _account(self, message_id: bytes, row: Row, before: list[int]) -> None:
-        """Keep flight counts and lines in step with the state."""
-        queue = (row.state.app_id, row.state.type)
-        for index, channel in enumerate(row.state.channels):
-            was, now = before[index], channel.phase
-            if was == now or (now == _DEFERRED and was == -channel.until):
-                continue
-            if change := (now in IN_FLIGHT) - (was in IN_FLIGHT):
-                self._in_flight[channel.channel] += change
-                self._census.in_flight[channel.channel, queue[0]] += change
-            bit = 1 << index
-            if was == Phase.WAITING or row.released & bit:
-                row.released &= ~bit
-                self._issuing.taken.discard((message_id, channel.channel))
-                self._lines.remove(self._rows, channel.channel, queue, channel.seq)
-            if now == Phase.WAITING:
-                self._lines.add(self._rows, channel.channel, queue, (channel.seq, message_id))
 
     def _rearm(self, message_id: bytes, row: Row, place: Place, effect: int) -> None:
         """An entry in the due index that is early enough; a final message keeps the one it has."""
@@ -224,20 +207,21 @@ class Partition:
         known = self._messages.get(message_id)
         if record is not None:
             state = delays.restored(record)
-            before = _stands(known.state if known is not None else state)
+            before = stands(known.state if known is not None else state)
             if known is not None:
                 self._census.add(known.state, -1)
             self._census.add(state)
             row = self._messages.add(self._rows, message_id, state, record.sealed)
             row.kept_at, row.folded = kept_at, record.folded_offset + 1
-            self._account(message_id, row, before if known is not None else [Phase.UNSTARTED] * len(before))
+            was = before if known is not None else [Phase.UNSTARTED] * len(before)
+            self._standing.moved(self._rows, message_id, row, was)
             self._arm(message_id, row, delays.first_due(state, kept_at))
         elif known is not None:
-            before = _stands(known.state)
+            before = stands(known.state)
             self._census.add(known.state, -1)
             for channel in known.state.channels:
                 channel.phase = Phase.SKIPPED
-            self._account(message_id, known, before)
+            self._standing.moved(self._rows, message_id, known, before)
             self._messages.unseal(self._rows, message_id, known)
             self._messages.forget(self._rows, message_id)
 
@@ -262,7 +246,7 @@ class Partition:
                     self._kept.append(delays.gone(message_id))
                 self._messages.forget(self._rows, message_id)
                 continue
-            self._release(message_id, row, upto_ms)
+            self._standing.release(self._rows, message_id, row, upto_ms)
             if 0 < delays.keep_due(row) <= upto_ms:
                 row.kept_at = now_ms
                 self._kept.append(self._whole(message_id, row))
@@ -270,15 +254,6 @@ class Partition:
             self._arm(message_id, row, again_ms if again_ms > upto_ms else now_ms + LOOK_AGAIN_MS)
             self._touched[message_id] = None
         return len(entries) == limit
-
-    def _release(self, message_id: bytes, row: Row, upto_ms: int) -> None:
-        """Let deferred channels into the line whose time has come."""
-        for index, channel in enumerate(row.state.channels):
-            bit = 1 << index
-            if channel.phase == Phase.DEFERRED and channel.until <= upto_ms and not row.released & bit:
-                row.released |= bit
-                queue = (row.state.app_id, row.state.type)
-                self._lines.add(self._rows, channel.channel, queue, (channel.seq, message_id))
 
     def conclude(self, now_ms: int, out: list[Record]) -> None:
         """Propose what holds now for every message touched, then issue as far as there is room."""
@@ -293,7 +268,7 @@ class Partition:
                 self._propose(out, now_ms, message_id, row.state, made)
             if self._issuing.taken:
                 self._issuing.put_back(message_id, row)
-        self._issuing.issue(self._in_flight, now_ms, partial(self._propose, out, now_ms))
+        self._issuing.issue(self._standing.in_flight, now_ms, partial(self._propose, out, now_ms))
 
     def _propose(
         self, out: list[Record], now_ms: int, message_id: bytes, state: MessageState, made: Conclusion
@@ -315,7 +290,7 @@ class Partition:
         self._messages.cut(rows)
         self._due.cut(rows)
         self._lines.cut()
-        in_flight = {channel: count for channel, count in self._in_flight.items() if count}
+        in_flight = {channel: count for channel, count in self._standing.in_flight.items() if count}
         counts = self._census.counts()
         Checkpoint(self.position, now_ms, in_flight, self._lines.tallies(), self.requests_position, counts).put(
             rows, self._keys
@@ -332,8 +307,3 @@ class Partition:
     def backlog(self) -> dict[tuple[str, str], int]:
         """How many messages wait for room, by (channel, application)."""
         return self._lines.backlog()
-
-
-def _stands(state: MessageState) -> list[int]:
-    """Where the channels stand as far as lines and windows are concerned: their phases; deferred, until when (< 0)."""
-    return [channel.phase if channel.phase != _DEFERRED else -channel.until for channel in state.channels]
