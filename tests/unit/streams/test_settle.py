@@ -36,12 +36,22 @@ PLACE = TP("events.normal", 2)
 
 
 @pytest.mark.parametrize(
-    ("rate_per_s", "partitions", "hold_ms", "window"),
-    [(500.0, 4, 30_000, 125), (2.0, 4, 30_000, 1), (0.1, 12, 5_000, 1), (100.0, 1, 5_000, 100), (100.0, 1, 2_000, 50)],
+    ("rate_per_s", "share", "partitions", "hold_ms", "window"),
+    [
+        (500.0, 1.0, 4, 30_000, 125),
+        (2.0, 1.0, 4, 30_000, 1),
+        (0.1, 1.0, 12, 5_000, 1),
+        (100.0, 1.0, 1, 5_000, 100),
+        (100.0, 1.0, 1, 2_000, 50),
+        (200.0, 0.5, 4, 5_000, 25),
+        (200.0, 0.35, 4, 30_000, 25),
+        (200.0, 0.15, 4, 30_000, 25),
+        (200.0, 0.15, 1, 2_000, 15),
+    ],
 )
-def test_window(rate_per_s: float, partitions: int, hold_ms: int, window: int) -> None:
-    """A second of the channel's rate, shared by the partitions, never none, below a quarter of the hold."""
-    assert window_of(rate_per_s, partitions, hold_ms) == window
+def test_window(rate_per_s: float, share: float, partitions: int, hold_ms: int, window: int) -> None:
+    """A second of the share, or half a second of the whole; shared by the partitions, never none."""
+    assert window_of(rate_per_s, share, partitions, hold_ms) == window
 
 
 def test_a_channels_rate_is_that_of_all_its_providers() -> None:
@@ -61,10 +71,10 @@ def test_windows_follow_the_registry() -> None:
     assert window("sms") == 5
 
 
-def test_a_lane_fills_only_its_share() -> None:
-    """What a lane's sinks may not send in time is not issued to them, or it would lapse and be issued again."""
+def test_a_lane_with_a_small_share_can_use_what_is_lent() -> None:
+    """And enough to use what is lent: what its sinks may not send in time would lapse and be issued again."""
     registry = cast("Registry", SimpleNamespace(snapshot=Snapshot()))
-    assert registry_window(registry, 4, Lane.BULK)("sms") == 18
+    assert registry_window(registry, 4, Lane.BULK)("sms") == 62
 
 
 def test_a_spent_budget_is_logged_once_a_type_and_hour(capsys: pytest.CaptureFixture[str]) -> None:
