@@ -66,6 +66,12 @@ def read_current(settings: Settings, keyring: Keyring) -> Current:
         return Current(snapshot, read_recipients(reader, settings, keyring), stage.bad)
 
 
+def read_snapshot(settings: Settings) -> Snapshot:
+    """The last closed set without the recipients; needs no keys. Raises UnavailableError."""
+    with LogReader(settings_module.kafka_endpoint(settings)) as reader:
+        return _staged(reader, settings)[1]
+
+
 def read_bad(settings: Settings) -> tuple[BadRecord, ...]:
     """The objects in force whose newest record cannot be read; needs no keys. Raises UnavailableError."""
     with LogReader(settings_module.kafka_endpoint(settings)) as reader:

@@ -119,6 +119,15 @@ class GrantsForm(Form):
     contact: bool = False
 
 
+class KafkaForm(Form):
+    """What Kafka allows the application's user, on each broker, where the broker knows its users."""
+
+    user: Annotated[Text, StringConstraints(min_length=1, max_length=256)] | None = None
+    messages_per_s: Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False, strict=True)] | None = None
+    consumer_bytes_per_s: Annotated[int, Field(ge=1, le=1 << 40, strict=True)] | None = None
+    request_percent: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False, strict=True)] | None = None
+
+
 class AppForm(Form):
     """A sending system; `team` are the ids of the recipients that its keys of kind team reach."""
 
@@ -128,6 +137,7 @@ class AppForm(Form):
     keys: Annotated[list[KeyForm], Field(min_length=1)]
     grants: GrantsForm
     team: Annotated[list[Text], Field(max_length=200)] = []
+    kafka: KafkaForm = KafkaForm()
 
     @model_validator(mode="after")
     def _has_a_team_for_its_team_keys(self) -> "AppForm":
@@ -148,6 +158,10 @@ class AppForm(Form):
             channels=list(grants.channels),
             contact=grants.contact,
             team=list(self.team),
+            kafka_user=self.kafka.user or "",
+            messages_per_s=self.kafka.messages_per_s or 0.0,
+            consumer_bytes_per_s=self.kafka.consumer_bytes_per_s or 0,
+            request_percent=self.kafka.request_percent or 0.0,
         )
 
 

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 from msgspec import Struct
 
+from infra.client_quotas import user_of
 from infra.registry_forms import UNITS_MS, AppForm, ChannelForm, RecipientForm, TemplateForm, TypeChannelForm, TypeForm
 from infra.registry_problems import Entry, Problem
 from infra.snapshot import Snapshot, accounts_of
@@ -62,6 +63,7 @@ def problems_among(
     """Everything that is wrong between the objects; `broken` are (kind, id) of those refused already."""
     yield from _doubles(entries)
     yield from _shared_identities(entries)
+    yield from _shared_users(entries, snapshot)
     known = _known(entries, broken, snapshot)
     for entry in entries:
         match entry.form:
@@ -115,6 +117,18 @@ def _shared_identities(entries: Sequence[Entry]) -> Iterator[Problem]:
                 if owner.setdefault((id_type, id_value), entry.id) != entry.id:
                     text = f"标识 {id_type} 已属于另一人 {owner[id_type, id_value]} → 一个标识只能指向一人"
                     yield entry.problem(text, "identities", id_type)
+
+
+def _shared_users(entries: Sequence[Entry], snapshot: Snapshot) -> Iterator[Problem]:
+    """Kafka's quotas bind a user: two applications with one would take each other's."""
+    named = {entry.id for entry in entries if isinstance(entry.form, AppForm)}
+    owner = {user_of(app): name for name, app in snapshot.apps.items() if name not in named}
+    for entry in entries:
+        if isinstance(entry.form, AppForm):
+            user = entry.form.kafka.user or entry.id
+            if owner.setdefault(user, entry.id) != entry.id:
+                text = f"Kafka 用户 {user} 已属于应用 {owner[user]} → 每个应用用自己的用户"
+                yield entry.problem(text, "kafka", "user")
 
 
 def _repeated(names: Sequence[T]) -> list[T]:

@@ -33,7 +33,8 @@ class AppKey(Struct, frozen=True, gc=False):
 class AppConfig(Struct, frozen=True):
     """A sending system. `types` and `channels` are what it may use ("*": all); `contact`: may give addresses itself.
 
-    `team` are the ids (`Recipient.person_id`) of those whom its keys of kind team reach.
+    `team` are the ids (`Recipient.person_id`) of those whom its keys of kind team reach. The last four are what Kafka
+    allows its user where the broker knows users (0: no quota; `kafka_user` "": the app_id): `infra.client_quotas`.
     """
 
     app_id: str = ""
@@ -44,6 +45,10 @@ class AppConfig(Struct, frozen=True):
     channels: list[str] = field(default_factory=list)
     contact: bool = False
     team: list[str] = field(default_factory=list)
+    kafka_user: str = ""
+    messages_per_s: float = 0.0
+    consumer_bytes_per_s: int = 0
+    request_percent: float = 0.0
 
 
 class Parameter(Struct, frozen=True, gc=False):

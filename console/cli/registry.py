@@ -5,7 +5,7 @@ Checks files as a whole before anything is written, says what would change, and 
 
 import getpass
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Final
@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from console import words
+from console import kafka_quotas, words
 from console.cli import registry_history
 from console.listing import Format, FormatOption, show
 from console.provisioning import provision_installation
@@ -24,6 +24,7 @@ from infra.crypto import load_keyring
 from infra.registry_changes import (
     ADDED,
     CHANGED,
+    REMOVED,
     Change,
     Current,
     Loss,
@@ -31,6 +32,7 @@ from infra.registry_changes import (
     changes,
     great_losses,
     read_current,
+    read_snapshot,
 )
 from infra.registry_files import Wanted, load
 from infra.registry_forms import ChannelForm, TemplateForm
@@ -38,6 +40,7 @@ from infra.registry_problems import BadFilesError
 from infra.registry_rules import Account, Checks
 from infra.settings import Settings
 from infra.snapshot import accounts_of, resolved
+from schemas.configuration import AppConfig
 from schemas.errors import Permanent
 from sinks import catalogue
 from streams.render import variables_in
@@ -122,17 +125,19 @@ def apply_(place: Place = None, sample: Sample = False, delete: Deletes = False,
     """Check the files and put them into effect as a whole."""
     settings, chosen = settings_module.load(), _place(place, sample)
     provision_installation(settings)
+    before = read_snapshot(settings).apps
     try:
         version, found = apply_place(settings, chosen, deletes=delete, forced=force)
     except BadFilesError as refused:
         return _refuse(refused)
     except GreatLossError as refused:
         return _refuse_loss(refused)
-    if not found:
+    if found:
+        counted = "，".join(f"{KINDS[kind]} {count}" for kind, count in _counts(found).items())
+        typer.echo(f"✓ 版本 {version} 已生效：{counted}。")
+    else:
         typer.echo(f"没有变化，仍为版本 {version}。")
-        return 0
-    counted = "，".join(f"{KINDS[kind]} {count}" for kind, count in _counts(found).items())
-    typer.echo(f"✓ 版本 {version} 已生效：{counted}。")
+    _say(kafka_quotas.put_into_effect(settings, before, read_snapshot(settings).apps))
     return 0
 
 
@@ -150,7 +155,24 @@ def diff(place: Place = None, sample: Sample = False, delete: Deletes = False) -
     _print_changes(found, current)
     for line in _loss_lines(great_losses(current, found)):
         typer.secho(f"! {line}（apply 时需加 --force）", fg=typer.colors.YELLOW)
-    return 1 if found else 0
+    after = apps_after(current.snapshot.apps, wanted, found)
+    quotas, besides = kafka_quotas.differing(settings, current.snapshot.apps, after)
+    _say([*(kafka_quotas.Line(f"~ {kafka_quotas.sentence(change)}") for change in quotas), *besides])
+    return 1 if found or quotas else 0
+
+
+def apps_after(held: Mapping[str, AppConfig], wanted: Wanted, found: list[Change]) -> dict[str, AppConfig]:
+    """The applications as they will be when the changes are written."""
+    gone = {change.object_id for change in found if change.kind == "apps" and change.action == REMOVED}
+    return {app_id: app for app_id, app in {**held, **wanted.apps}.items() if app_id not in gone}
+
+
+def _say(lines: list[kafka_quotas.Line]) -> None:
+    for line in lines:
+        if line.is_warning:
+            typer.secho(f"! {line.text}", fg=typer.colors.YELLOW, err=True)
+        else:
+            typer.echo(line.text)
 
 
 @app.command("show", help="显示当前生效的版本与各类对象；不显示密钥与地址。")

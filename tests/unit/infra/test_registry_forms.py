@@ -120,3 +120,19 @@ def test_a_time_that_is_none_is_refused(wrong: dict[str, Any]) -> None:
     """YAML reads an unquoted 09:00 as a number: it is not guessed at."""
     with pytest.raises(ValidationError):
         TypeForm.model_validate({**TYPE, **wrong})
+
+
+def test_what_kafka_allows_an_application_is_its_own_to_say() -> None:
+    """Left out, nothing is said; a quota of nothing is none."""
+    app = {"id": "his", "name": "x", "keys": [KEY], "grants": {}}
+    plain = AppForm.model_validate(app).record()
+    assert (plain.kafka_user, plain.messages_per_s, plain.consumer_bytes_per_s, plain.request_percent) == ("", 0, 0, 0)
+    full = AppForm.model_validate({**app, "kafka": {"user": "CN=his", "messages_per_s": 200, "request_percent": 12.5}})
+    assert (full.record().kafka_user, full.record().messages_per_s, full.record().request_percent) == (
+        "CN=his",
+        200.0,
+        12.5,
+    )
+    for wrong in ({"messages_per_s": 0}, {"consumer_bytes_per_s": 1.5}, {"request_percent": "20%"}, {"user": ""}):
+        with pytest.raises(ValidationError):
+            AppForm.model_validate({**app, "kafka": wrong})

@@ -6,7 +6,7 @@ from infra.registry_forms import FORMS, ChannelForm, TemplateForm
 from infra.registry_problems import Entry
 from infra.registry_rules import NO_CHECKS, Account, Checks, problems_among
 from infra.snapshot import EMPTY, Snapshot
-from schemas.configuration import ChannelConfig, ProviderAccount
+from schemas.configuration import AppConfig, ChannelConfig, ProviderAccount
 from schemas.errors import Permanent, Reason
 
 CHANNEL = {
@@ -144,3 +144,18 @@ def test_times_of_day_must_leave_room_to_send() -> None:
         "发送时刻落在免打扰时段内",
         "发送时刻落在免打扰时段内",
     ]
+
+
+def test_two_applications_do_not_share_a_kafka_user() -> None:
+    """Within the files and with the registry; an application that is applied again is no other."""
+    key = {"id": "k", "secret": "0123456789abcdef0123456789abcdef"}
+
+    def app(name: str, **kafka: Any) -> Entry:
+        return entry("apps", id=name, name=name, keys=[key], grants={}, kafka=kafka)
+
+    shared = ["Kafka 用户 his 已属于应用 his → 每个应用用自己的用户"]
+    assert told(app("his"), app("lis")) == []
+    assert told(app("his"), app("lis", user="his")) == shared
+    held = Snapshot(1, apps={"his": AppConfig("his")})
+    assert told(app("lis", user="his"), known=held) == shared
+    assert told(app("his", messages_per_s=5.0), known=held) == []
