@@ -109,6 +109,8 @@ class Settings(BaseSettings):
     """How long a message's body may take to arrive; a batch's six times as long."""
     gateway_idle_s: Annotated[float, Field(gt=0, le=600)] = 15.0
     """A connection that sends no whole head of a request for so long is closed."""
+    bounces_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Port on loopback where the receipts role takes bounces of mail over SMTP; 0: none."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least serious line that is written."""
 

@@ -36,7 +36,7 @@ class Mail(Struct, frozen=True):
     """One mail transaction over SMTP, ready to be made: envelope, and the message's bytes with all headers.
 
     `url` is `smtp://host:port`, or `smtps://` for TLS from the first byte; `login` a name and a password;
-    `envelope_id` what bounces shall name it by, told where the server can (RFC 3461).
+    `envelope_id` what bounces shall name it by, `notify` when one is to be written (RFC 3461, where it can).
     """
 
     url: str
@@ -47,6 +47,7 @@ class Mail(Struct, frozen=True):
     login: tuple[str, str] | None = None
     is_starttls: bool = False
     envelope_id: str = ""
+    notify: str = "FAILURE,DELAY"
 
 
 class Answer(Struct, frozen=True):

@@ -166,7 +166,7 @@ async def _carried(client: "aiosmtplib.SMTP", mail: Mail, progress: _Progress) -
     progress.command = "mail"
     await client.mail(mail.sender, options=options, encoding=encoding)
     progress.command = "rcpt"
-    await client.rcpt(mail.recipient, options=["NOTIFY=FAILURE,DELAY"] if has_dsn else [], encoding=encoding)
+    await client.rcpt(mail.recipient, options=[f"NOTIFY={mail.notify}"] if has_dsn else [], encoding=encoding)
     progress.command = "data"
     said = await client.data(mail.body)
     return said.code, said.message

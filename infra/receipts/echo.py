@@ -27,7 +27,12 @@ class Echo(Struct, frozen=True):
 
 def echo_of(delivery: Delivery) -> str:
     """Names our attempt in receipts: ASCII, without a separator that a vendor might use itself."""
-    return f"{delivery.message_id.hex()}.{delivery.attempt}.{delivery.replay_id}.{delivery.provider_key.hex()}"
+    return echo_text(Echo(delivery.message_id, delivery.attempt, delivery.replay_id, delivery.provider_key))
+
+
+def echo_text(echo: Echo) -> str:
+    """The same for an attempt that is known by its ids."""
+    return f"{echo.message_id.hex()}.{echo.attempt}.{echo.replay_id}.{echo.provider_key.hex()}"
 
 
 def read_echo(text: str) -> Echo | None:

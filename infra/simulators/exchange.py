@@ -33,7 +33,7 @@ class Letter(Struct, frozen=True):
     """A message that a provider is willing to take: what would reach the recipient, and the sender's names for it.
 
     `key` is the idempotency key as the provider sees it, `message_id` the sender's id inside it (hex, "" without),
-    `segments` what an SMS is charged for.
+    `segments` what an SMS is charged for. `return_path` is where a mail's bounces go, `notify` when one is wanted.
     """
 
     recipient: str
@@ -44,6 +44,8 @@ class Letter(Struct, frozen=True):
     url: str = ""
     segments: int = 1
     template_code: str = ""
+    return_path: str = ""
+    notify: str = ""
 
 
 class Refusal(Struct, frozen=True):

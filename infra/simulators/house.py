@@ -119,7 +119,8 @@ class House:
     def _file(self, entry: Entry) -> None:
         """Count an entry; what was taken will have its receipts."""
         self.inbox.add(entry)
-        if entry.outcome == TAKEN and isinstance(self._by_name[entry.provider], Reporting):
+        is_told = bool(entry.return_path) or self._by_name[entry.provider] is not self.mail_server
+        if entry.outcome == TAKEN and is_told and isinstance(self._by_name[entry.provider], Reporting):
             tail = self._by_name[entry.provider].magic_tail(entry.recipient)
             self.reports.add(entry, tail, self._after_ms.get(entry.provider, AFTER_MS))
 

@@ -40,6 +40,8 @@ class Entry(Struct, frozen=True):
     url: str = ""
     segments: int = 0
     template_code: str = ""
+    return_path: str = ""
+    notify: str = ""
 
 
 class Journal:

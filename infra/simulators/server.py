@@ -20,7 +20,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, web
 from infra import settings as settings_module
 from infra.local.ports import LOOPBACK, any_port
 from infra.settings import Settings
-from infra.simulators import phone, smtp_server
+from infra.simulators import phone, smtp_bounces, smtp_server
 from infra.simulators.exchange import Call, Reply
 from infra.simulators.house import PROVIDERS, House, Push
 from infra.simulators.inbox import TAKEN, Journal
@@ -85,6 +85,8 @@ class Postman:
                 task.add_done_callback(self._again.discard)
 
     async def _is_taken(self, push: Push) -> bool:
+        if push.url.startswith("smtp:"):
+            return await asyncio.to_thread(smtp_bounces.post, push.url, push.body)
         if self._session is None:
             return False
         try:

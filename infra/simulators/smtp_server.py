@@ -6,6 +6,7 @@ house's to say; this carries it. It can hang or cut the socket after the message
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -21,6 +22,10 @@ PATH: Final = "smtp"
 HANG_S: Final = 30.0
 SIZE_BYTES: Final = 10_485_760
 GARBAGE: Final = "\x00<html>{not a reply"
+
+_OF_MAIL: Final = re.compile(r" (?:RET|ENVID)=\S*", re.IGNORECASE)
+_OF_RCPT: Final = re.compile(r" (?:NOTIFY|ORCPT)=\S*", re.IGNORECASE)
+_NOTIFY: Final = re.compile(r" NOTIFY=([A-Za-z,]+)", re.IGNORECASE)
 
 logging.getLogger("mail.log").setLevel(logging.CRITICAL)  # it would log addresses
 
@@ -42,6 +47,14 @@ class Mailroom:
             if self._server.is_known(name, password):
                 return AuthResult(success=True, auth_data=name)
         return AuthResult(success=False, handled=False)
+
+    async def handle_EHLO(  # noqa: N802 - the library's name and arguments
+        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        """One extension more."""
+        del server, envelope
+        session.host_name = hostname
+        return [*responses[:-1], "250-DSN", responses[-1]]
 
     async def handle_MAIL(  # noqa: N802 - the library's name and arguments
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -72,11 +85,32 @@ class Mailroom:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - as above
         """The fate of one mail."""
         del session
-        told = {"mail-from": str(envelope.mail_from), "rcpt-to": envelope.rcpt_tos[0]}
+        told = {
+            "mail-from": str(envelope.mail_from),
+            "rcpt-to": envelope.rcpt_tos[0],
+            "notify": str(getattr(server, "notify", "")),
+        }
         body = envelope.original_content or b""
         fate = self._house.receive(PATH, _call("DATA", told, body))
         await _play(server, fate.action)
         return GARBAGE if fate.action.kind == "garbage" else _line(fate.reply)
+
+
+class Notifying(SMTP):
+    """The library's server with the extension that it lacks: reports are asked for with every mail (RFC 3461)."""
+
+    notify = ""
+
+    async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802 - the library's name
+        """Without RET and ENVID, which change nothing here."""
+        self.notify = ""
+        await super().smtp_MAIL(_OF_MAIL.sub("", arg) if arg else arg)
+
+    async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802 - the library's name
+        """Keeps what is to be reported."""
+        found = _NOTIFY.search(arg or "")
+        self.notify = found[1].upper() if found is not None else self.notify
+        await super().smtp_RCPT(_OF_RCPT.sub("", arg) if arg else arg)
 
 
 async def _play(server: SMTP, action: Action) -> None:
@@ -101,7 +135,7 @@ async def listen(house: House, port: int) -> asyncio.Server:
     mailroom = Mailroom(house, house.mail_server)
 
     def conversation() -> SMTP:
-        return SMTP(
+        return Notifying(
             mailroom,
             hostname="mail.hean.example",
             ident="simulated mail server",

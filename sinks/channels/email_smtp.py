@@ -1,8 +1,10 @@
 """E-mail over SMTP: one recipient an envelope, plain text with a simple HTML alternative, 7-bit to the wire.
 
 A mail has no idempotency, only a `Message-ID` that is the same for every attempt that must not count twice: many
-receivers show such a mail once. Bounces name our attempt by the envelope's id where the server can tell it on.
-Source: RFC 5321 and 5322, RFC 2047 (Chinese subjects), RFC 2369 and 8058 (List-Unsubscribe), RFC 3834, RFC 6531.
+receivers show such a mail once. Bounces name our attempt by the address that they go to (`return_path`), and by the
+envelope's id where the server can tell it on.
+Source: RFC 5321 and 5322, RFC 3461 (reports), RFC 2047 (Chinese subjects), RFC 2369 and 8058 (List-Unsubscribe),
+RFC 3834, RFC 6531.
 """
 
 import re
@@ -17,7 +19,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
-from infra.receipts.echo import echo_of
+from infra.receipts.echo import Echo, echo_of
+from infra.receipts.return_path import NAME_CHARS, return_path
 from schemas.errors import Permanent, Reason
 from schemas.records import Content, Delivery
 from schemas.statuses import Lane, Status
@@ -25,6 +28,7 @@ from sinks.channel import Accepted, Answer, Capability, Channel, Mail, ProviderS
 from sinks.codebook import Codebook
 
 COMMAND: Final = "smtp-command"
+BOUNCE_KEY_CHARS: Final = 16
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _LOCAL: Final = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*")
 _DOMAIN: Final = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
@@ -46,6 +50,23 @@ def mail_address(text: str) -> str:
     return f"{local}@{domain}"
 
 
+def _bounce_address(text: str) -> str:
+    """An address with room for a token in its name; empty for none."""
+    if not text:
+        return text
+    address = mail_address(text)
+    name = address.rpartition("@")[0]
+    if not address.isascii() or "+" in name or len(name) > NAME_CHARS:
+        raise ValueError(f"the name before the @ has at most {NAME_CHARS} letters, none of them a plus sign")
+    return address
+
+
+def _long_enough(keys: SecretStr) -> SecretStr:
+    if any(len(key) < BOUNCE_KEY_CHARS for key in keys.get_secret_value().split()):
+        raise ValueError(f"a key has {BOUNCE_KEY_CHARS} characters or more")
+    return SecretStr(" ".join(keys.get_secret_value().split()))
+
+
 class SmtpSettings(ProviderSettings):
     """One account at a mail server, and as whom it sends."""
 
@@ -59,15 +80,30 @@ class SmtpSettings(ProviderSettings):
     password: SecretStr = SecretStr("")
     unsubscribe: Annotated[str, StringConstraints(pattern=r"^(https://[^\s<>]+|mailto:[^\s<>]+)?$")] = ""
     """Where bulk mail may be refused; told with mail of the bulk lane only: nobody opts out of his own report."""
+    return_path: Annotated[str, AfterValidator(_bounce_address)] = ""
+    """`bounce@domain`: bounces go to `bounce+<token>@domain` then; empty: to the sender, and nobody reads them."""
+    bounce_key: Annotated[SecretStr, AfterValidator(_long_enough)] = SecretStr("")
+    """What the tokens are proved by; several with blanks between while it is changed, the newest first."""
+    delivery_reports: Literal["on", "off"] = "off"
+    """Ask for a report of delivery too: servers that write them (many do not) prove `delivered`."""
 
     @model_validator(mode="after")
-    def _keeps_the_password(self) -> Self:
+    def _fits_together(self) -> Self:
         if bool(self.username) != bool(self.password.get_secret_value()):
             raise ValueError("username and password belong together")
+        if bool(self.return_path) != bool(self.bounce_key.get_secret_value()):
+            raise ValueError("return_path and bounce_key belong together")
+        if self.delivery_reports == "on" and not self.return_path:
+            raise ValueError("delivery_reports need a return_path to come to")
         url = urlsplit(self.base_url)
         if self.username and url.scheme == "smtp" and self.tls == "none" and url.hostname not in LOOPBACK:
             raise ValueError("a password is not told without TLS: use smtps:// or tls: starttls")
         return self
+
+    @property
+    def levels(self) -> tuple[Status, ...]:
+        """Acceptance always, delivery where servers are asked to report it."""
+        return (Status.ACCEPTED, Status.DELIVERED) if self.delivery_reports == "on" else (Status.ACCEPTED,)
 
 
 class EmailSmtp(Channel[SmtpSettings]):
@@ -76,7 +112,7 @@ class EmailSmtp(Channel[SmtpSettings]):
     settings_type: ClassVar = SmtpSettings
     capability: ClassVar = Capability(
         kinds=frozenset({"text", "rich"}),
-        levels=(Status.ACCEPTED,),
+        levels=(Status.ACCEPTED, Status.DELIVERED),
         idempotency_window_s=None,
         rate_per_s=50,
         max_in_flight=20,
@@ -99,7 +135,18 @@ class EmailSmtp(Channel[SmtpSettings]):
         asked, url = self.settings, urlsplit(self.settings.base_url)
         login = (asked.username, asked.password.get_secret_value()) if asked.username else None
         is_starttls = url.scheme == "smtp" and asked.tls == "starttls"
-        return Mail(asked.base_url, asked.sender, recipient, body, key, login, is_starttls, echo_of(delivery))
+        notify = "SUCCESS,FAILURE,DELAY" if asked.delivery_reports == "on" else "FAILURE,DELAY"
+        return Mail(
+            asked.base_url, self._sender(delivery), recipient, body, key, login, is_starttls, echo_of(delivery), notify
+        )
+
+    def _sender(self, delivery: Delivery) -> str:
+        """The envelope's sender: where bounces go."""
+        asked, keys = self.settings, self.settings.bounce_key.get_secret_value()
+        if not asked.return_path:
+            return asked.sender
+        attempt = Echo(delivery.message_id, delivery.attempt, delivery.replay_id, delivery.provider_key)
+        return return_path(asked.return_path, keys, attempt)
 
     def _message(self, delivery: Delivery, content: Content, key: str) -> EmailMessage:
         subject = " ".join(content.title.split())

@@ -2,11 +2,13 @@
 
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from typing import Any
 
 import pytest
 from msgspec import structs
 
 from infra.receipts.echo import echo_of
+from infra.receipts.return_path import attempt_at
 from schemas.errors import MedpostError, Permanent, Reason, Transient
 from schemas.records import Content
 from schemas.statuses import Status
@@ -90,6 +92,52 @@ def test_every_attempt_is_the_same_mail_under_an_envelope_of_its_own() -> None:
     assert first.envelope_id == echo_of(one) != second.envelope_id
     assert read(first)["Auto-Submitted"] == "auto-generated"
     assert read(first)["Date"] == "Thu, 09 Oct 2025 08:53:20 +0000"
+
+
+BOUNCES: dict[str, Any] = {"return_path": "bounce@Bounces.example", "bounce_key": "a-key-of-16-chars"}
+
+
+def test_bounces_come_to_an_address_that_names_the_attempt() -> None:
+    """From stays the sender; each attempt has an envelope sender of its own, the mail is the same."""
+    first, second, plain = built(**BOUNCES), built(attempt=2, **BOUNCES), built()
+    assert (plain.sender, read(first)["From"].addresses[0].addr_spec) == ("notice@hean.example", "notice@hean.example")
+    assert first.sender.startswith("bounce+")
+    found = attempt_at(second.sender, "bounce@bounces.example", BOUNCES["bounce_key"])
+    assert found is not None
+    assert (found.message_id, found.attempt) == (delivery().message_id, 2)
+    assert first.sender != second.sender
+    assert first.body == second.body
+
+
+def test_delivery_is_reported_where_it_was_asked_for() -> None:
+    """Then it can be what counts as success."""
+    assert (built().notify, built(**BOUNCES).notify) == ("FAILURE,DELAY", "FAILURE,DELAY")
+    asked = channel(delivery_reports="on", **BOUNCES)
+    assert built(delivery_reports="on", **BOUNCES).notify == "SUCCESS,FAILURE,DELAY"
+    assert (asked.settings.levels, channel(**BOUNCES).settings.levels) == (
+        (Status.ACCEPTED, Status.DELIVERED),
+        (Status.ACCEPTED,),
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "word"),
+    [
+        ({"return_path": "bounce@hean.example"}, "belong together"),
+        ({"bounce_key": "a-key-of-16-chars"}, "belong together"),
+        ({**BOUNCES, "bounce_key": "short"}, "16 characters"),
+        ({**BOUNCES, "bounce_key": "a-key-of-16-chars short"}, "16 characters"),
+        ({**BOUNCES, "return_path": "bounce+x@hean.example"}, "plus sign"),
+        ({**BOUNCES, "return_path": "bounces-of-mail@hean.example"}, "at most 10"),
+        ({**BOUNCES, "return_path": "nobody"}, "return_path"),
+        ({"delivery_reports": "on"}, "return_path"),
+    ],
+)
+def test_wrong_bounce_settings_are_named(changed: dict[str, str], word: str) -> None:
+    """When they are applied, and without the key."""
+    with pytest.raises(Permanent, match=word) as caught:
+        channel(**changed)
+    assert changed.get("bounce_key", "-key-") not in str(caught.value)
 
 
 def test_only_bulk_mail_can_be_unsubscribed() -> None:
