@@ -258,6 +258,8 @@ _APPS: Final[tuple[tuple[str, Sentence], ...]] = (
     (r"messages_per_s", _plain("Kafka 生产配额（0 为不限）", unit=" 条/秒")),
     (r"consumer_bytes_per_s", _plain("Kafka 消费配额（0 为不限）", unit=" 字节/秒")),
     (r"request_percent", _plain("Kafka 请求时间配额（0 为不限）", unit=" %")),
+    (r"http_requests_per_s", _plain("HTTP 网关请求速率（0 为网关的设置）", unit=" 次/秒")),
+    (r"http_messages_per_day", _plain("HTTP 网关当日额度（0 为网关的设置）", unit=" 条")),
     (r"keys\.([^.]+)\.status", _status("密钥 {} ", "用它签发的令牌将被拒绝")),
     (r"keys\.([^.]+)\.kind", _plain("密钥 {} 的用途", {"live": "正式", "test": "测试", "team": "团队"})),
     (r"keys\.([^.]+)\.sealed", _fixed("密钥 {} 换了内容：旧密钥签发的令牌将被拒绝")),

@@ -128,6 +128,13 @@ class KafkaForm(Form):
     request_percent: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False, strict=True)] | None = None
 
 
+class HttpForm(Form):
+    """What each HTTP gateway takes from the application; left out, what the gateway is set to."""
+
+    requests_per_s: Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False, strict=True)] | None = None
+    messages_per_day: Annotated[int, Field(ge=1, le=1_000_000_000, strict=True)] | None = None
+
+
 class AppForm(Form):
     """A sending system; `team` are the ids of the recipients that its keys of kind team reach."""
 
@@ -138,6 +145,7 @@ class AppForm(Form):
     grants: GrantsForm
     team: Annotated[list[Text], Field(max_length=200)] = []
     kafka: KafkaForm = KafkaForm()
+    http: HttpForm = HttpForm()
 
     @model_validator(mode="after")
     def _has_a_team_for_its_team_keys(self) -> "AppForm":
@@ -162,6 +170,8 @@ class AppForm(Form):
             messages_per_s=self.kafka.messages_per_s or 0.0,
             consumer_bytes_per_s=self.kafka.consumer_bytes_per_s or 0,
             request_percent=self.kafka.request_percent or 0.0,
+            http_requests_per_s=self.http.requests_per_s or 0.0,
+            http_messages_per_day=self.http.messages_per_day or 0,
         )
 
 

@@ -33,8 +33,9 @@ class AppKey(Struct, frozen=True, gc=False):
 class AppConfig(Struct, frozen=True):
     """A sending system. `types` and `channels` are what it may use ("*": all); `contact`: may give addresses itself.
 
-    `team` are the ids (`Recipient.person_id`) of those whom its keys of kind team reach. The last four are what Kafka
-    allows its user where the broker knows users (0: no quota; `kafka_user` "": the app_id): `infra.client_quotas`.
+    `team` are the ids (`Recipient.person_id`) of those whom its keys of kind team reach. What Kafka
+    allows its user where the broker knows users (0: no quota; `kafka_user` "": the app_id): `infra.client_quotas`. The
+    last two are what each HTTP gateway takes from it (0: the gateway's own setting).
     """
 
     app_id: str = ""
@@ -49,6 +50,8 @@ class AppConfig(Struct, frozen=True):
     messages_per_s: float = 0.0
     consumer_bytes_per_s: int = 0
     request_percent: float = 0.0
+    http_requests_per_s: float = 0.0
+    http_messages_per_day: int = 0
 
 
 class Parameter(Struct, frozen=True, gc=False):

@@ -68,9 +68,10 @@ class Batches:
                 return await self._take(call, body)
 
     async def _take(self, call: Call, body: BatchBody) -> Answer:
-        app_id, count = call.sender.app.app_id, len(body.messages)
+        app, count = call.sender.app, len(body.messages)
+        app_id = app.app_id
         quota, progress = self._counter.quota, Progress()
-        quota.messages(app_id, count, call.now_ms, self._counter.clock.monotonic_s())
+        quota.messages(app_id, count, call.now_ms, self._counter.clock.monotonic_s(), app.http_messages_per_day)
         try:
             await self._publish(call, body, progress)
         except UnavailableError:

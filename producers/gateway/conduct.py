@@ -20,6 +20,7 @@ from producers.gateway.counter import Counter
 from producers.gateway.keys import NOBODY
 from producers.gateway.operations import Operation
 from producers.gateway.problems import TITLES, Refused, problem, refused
+from producers.gateway.translated import chinese_for
 from schemas.errors import Permanent, Reason, Transient, UnavailableError
 
 log = structlog.get_logger("gateway")
@@ -70,7 +71,8 @@ def _call(operation: Operation, request: web.Request, counter: Counter, limits: 
                 Reason.TOKEN_MALFORMED, "请求头 Authorization 出现多次", "header Authorization is given twice"
             )
         caller = counter.gatekeeper.caller(header[0], now_ms, int(operation.margin_s * 1000))
-        limits |= counter.quota.request(caller.app.app_id, counter.clock.monotonic_s())
+        app = caller.app
+        limits |= counter.quota.request(app.app_id, counter.clock.monotonic_s(), app.http_requests_per_s)
     return Call(request, caller, now_ms)
 
 
@@ -88,7 +90,7 @@ def _refused(failure: Exception, name: str) -> Refused:
         return Refused([problem(Reason.TRANSIENT)], {"Retry-After": RETRY_AFTER_S})
     if isinstance(failure, Permanent):
         code = failure.reason if failure.reason in TITLES else Reason.PARAM_INVALID
-        return Refused([problem(code, (f"不合要求：{failure.detail}", failure.detail))])
+        return Refused([problem(code, (chinese_for(failure.detail, TITLES[code][1]), failure.detail))])
     if isinstance(failure, ConnectionError | web.RequestPayloadError):
         return refused(Reason.DECODE_ERROR, "请求体不完整", "the body ended too early", headers={"Connection": "close"})
     log.error("operation failed", operation=name, exc_info=failure)

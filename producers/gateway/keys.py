@@ -15,7 +15,8 @@ from infra import tokens
 from infra.snapshot import Snapshot
 from infra.tokens import Verifier
 from producers.gateway.models import Place
-from producers.gateway.problems import Refused, problem, refused
+from producers.gateway.problems import TITLES, Refused, problem, refused
+from producers.gateway.translated import chinese_for
 from schemas.configuration import ENABLED, AppConfig, AppKey
 from schemas.errors import Permanent, Reason
 
@@ -128,4 +129,4 @@ def _told(code: str, detail: str) -> tuple[str, str]:
         return f"您的时钟快了 {seconds} 秒", f"your clock is {seconds} s ahead"
     if code == Reason.TOKEN_EXPIRED:
         return "请重新签发令牌，并检查时钟", "mint a new token, and check your clock"
-    return f"令牌不合要求：{detail}", detail
+    return chinese_for(detail, TITLES[code][1]), detail

@@ -15,8 +15,9 @@ from producers.gateway.keys import Caller
 from producers.gateway.memory import Taken
 from producers.gateway.models import Accepted, Links, Place, Token, TokenBody
 from producers.gateway.outbox import Headers
-from producers.gateway.problems import Refused, problem
+from producers.gateway.problems import TITLES, Refused, problem
 from producers.gateway.times import rfc3339
+from producers.gateway.translated import chinese_for
 from schemas.errors import Permanent, Reason, UnavailableError
 
 BODY_BYTES: Final = 262_144
@@ -40,7 +41,8 @@ async def take_message(counter: Counter, call: Call) -> Answer:
     caller, app_id = call.sender, call.sender.app.app_id
     prepared = counter.desk.prepare(raw, caller, call.now_ms)
     await check_conflict(counter, prepared, app_id)
-    counter.quota.messages(app_id, 1, call.now_ms, counter.clock.monotonic_s())
+    per_day = caller.app.http_messages_per_day
+    counter.quota.messages(app_id, 1, call.now_ms, counter.clock.monotonic_s(), per_day)
     message_id = prepared.record.message_id
     try:
         await counter.outbox.publish(prepared.record, headers_of(call, caller))
@@ -91,7 +93,8 @@ def conflict(message_id: str) -> Refused:
 def unacknowledged(failed: UnavailableError | Permanent, message_id: str, reference: str) -> Refused:
     """A message that the broker did not take: its own fault (413), or try again under the same id (503)."""
     if isinstance(failed, Permanent):
-        return Refused([problem(failed.reason, (failed.detail, failed.detail))])
+        told = (chinese_for(failed.detail, TITLES[failed.reason][1]), failed.detail)
+        return Refused([problem(failed.reason, told)])
     told = (
         f"消息可能已收到，也可能没有；请以同一编号 {message_id} 重试，不会重复发送",
         f"the message may be there or not; try again under the same id {message_id}, it cannot be sent twice",

@@ -136,3 +136,15 @@ def test_what_kafka_allows_an_application_is_its_own_to_say() -> None:
     for wrong in ({"messages_per_s": 0}, {"consumer_bytes_per_s": 1.5}, {"request_percent": "20%"}, {"user": ""}):
         with pytest.raises(ValidationError):
             AppForm.model_validate({**app, "kafka": wrong})
+
+
+def test_what_a_gateway_takes_from_an_application_is_its_own_to_say() -> None:
+    """Left out, the gateway's setting counts; nothing at all is no limit but a disabled application."""
+    app = {"id": "his", "name": "x", "keys": [KEY], "grants": {}}
+    plain = AppForm.model_validate(app).record()
+    assert (plain.http_requests_per_s, plain.http_messages_per_day) == (0.0, 0)
+    full = AppForm.model_validate({**app, "http": {"requests_per_s": 0.5, "messages_per_day": 2_000}}).record()
+    assert (full.http_requests_per_s, full.http_messages_per_day) == (0.5, 2_000)
+    for wrong in ({"requests_per_s": 0}, {"messages_per_day": 0}, {"messages_per_day": 1.5}, {"per_day": 1}):
+        with pytest.raises(ValidationError):
+            AppForm.model_validate({**app, "http": wrong})

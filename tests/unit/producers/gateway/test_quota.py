@@ -39,3 +39,43 @@ def test_a_clock_set_back_gives_nothing() -> None:
     quota.request("his", 100.0)
     with pytest.raises(Refused):
         quota.request("his", 50.0)
+
+
+def test_an_application_s_own_limits_stand_over_the_gateway_s() -> None:
+    """Both ways, from the next request on; the answer names the rate and how long to wait."""
+    quota = Quota(100.0, 10)
+    assert quota.request("his", 100.0, 1.0)["RateLimit-Limit"] == "2"
+    quota.request("his", 100.0, 1.0)
+    with pytest.raises(Refused) as raised:
+        quota.request("his", 100.0, 1.0)
+    told = raised.value.problems[0].detail
+    assert raised.value.headers["Retry-After"] == "1"
+    assert (told.zh, told.en) == (
+        "每秒最多 1 次请求，请在 1 秒后再试",
+        "at most 1 requests a second; come again in 1 s",
+    )
+    quota.messages("his", 20, 0, 0.0, 20)
+    with pytest.raises(Refused) as raised:
+        quota.messages("his", 1, 0, 0.0, 20)
+    assert "20 messages a day, of which 0 are left" in raised.value.problems[0].detail.en
+    with pytest.raises(Refused):
+        quota.messages("lis", 11, 0, 0.0)
+
+
+def test_a_rate_below_one_still_lets_one_through() -> None:
+    """One request in ten seconds."""
+    quota = Quota(100.0, 10)
+    quota.request("his", 100.0, 0.1)
+    with pytest.raises(Refused) as raised:
+        quota.request("his", 101.0, 0.1)
+    assert raised.value.headers["Retry-After"] == "9"
+    quota.request("his", 110.0, 0.1)
+
+
+def test_a_limit_that_was_lowered_leaves_nothing_below_nothing() -> None:
+    """The registry may take back what was used already."""
+    quota = Quota(1.0, 10)
+    quota.messages("his", 10, 0, 0.0)
+    with pytest.raises(Refused) as raised:
+        quota.messages("his", 1, 0, 0.0, 5)
+    assert "of which 0 are left" in raised.value.problems[0].detail.en
