@@ -47,7 +47,7 @@ def read_registry(settings: Settings) -> tuple[Credentials, dict[str, str]]:
     snapshot = read_current(settings, keyring).snapshot
     if snapshot.version == 0:
         raise UnavailableError(
-            "the configuration registry is empty", "run `medpost registry apply`, or give --credentials FILE"
+            "配置登记处是空的，没有应用的密钥", "运行 `medpost registry apply`，或给出 --credentials FILE"
         )
     credentials = {name: _usable(opened(app, keyring)) for name, app in snapshot.apps.items()}
     lanes = {name: kind.lane for name, kind in snapshot.types.items()}

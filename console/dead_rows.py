@@ -10,6 +10,7 @@ import msgspec
 
 from console import words
 from console.listing import Format
+from console.phrasebook import chinese
 from infra import dead_letters
 from infra.dead import Content
 from infra.dead_letters import DROPPED, REDRIVEN, WAITING, Case
@@ -54,7 +55,7 @@ def row(case: Case, form: Format) -> dict[str, Any]:
         "origin": case.origin,
         "at": time_of(letter.at, form),
         "reason": words.of_reason(letter.reason) if is_table else letter.reason,
-        "detail": letter.detail,
+        "detail": chinese(letter.detail) if is_table else letter.detail,
         "standing": STANDINGS.get(case.standing, case.standing) if is_table else case.standing,
         "worker": letter.worker,
     }

@@ -12,6 +12,7 @@ from msgspec import Struct, field
 
 from console import words
 from console.listing import Format, show
+from console.phrasebook import chinese
 from console.publishing import Ended, Outcome, Totals
 from schemas.errors import UnavailableError
 
@@ -116,9 +117,14 @@ def row_of(ended: Ended) -> dict[str, object]:
     }
 
 
+def _readable(ended: Ended) -> dict[str, object]:
+    row = row_of(ended)
+    return row | {"detail": chinese(ended.detail), "remedy": chinese(ended.remedy)}
+
+
 def _table(report: Report, *, is_dry_run: bool) -> None:
     if report.refused:
-        show([row_of(ended) for ended in report.refused[:TABLE_ROWS]], _REFUSED, Format.TABLE)
+        show([_readable(ended) for ended in report.refused[:TABLE_ROWS]], _REFUSED, Format.TABLE)
         if len(report.refused) > TABLE_ROWS:
             typer.echo(f"…… 另有 {len(report.refused) - TABLE_ROWS} 条，用 --format jsonl 查看全部")
         typer.echo("")

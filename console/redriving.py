@@ -99,7 +99,7 @@ def _portion(desk: Desk, portion: Sequence[Case]) -> list[Told]:
 def _put_back(desk: Desk, case: Case, failed: dict[str, PublishFailure]) -> None:
     if not may_return(case, desk.settings):
         topic = case.letter.origin_topic
-        raise Permanent(Reason.PARAM_INVALID, f"records of {topic} are not put back: drop it")
+        raise Permanent(Reason.PARAM_INVALID, f"主题 {topic} 的记录不能重投：请用 `medpost dlq drop` 放弃")
     content = content_of(case, desk.ring, desk.settings)
 
     def report(failure: PublishFailure | None) -> None:
@@ -132,4 +132,6 @@ def mark(desk: Desk, decided: Sequence[Case], action: str) -> None:
 
 def _acknowledged(publisher: Publishing) -> None:
     if publisher.flush(FLUSH_S):
-        raise UnavailableError(f"the broker did not acknowledge in {FLUSH_S:.0f} s", "is the broker reachable?")
+        raise UnavailableError(
+            f"broker 在 {FLUSH_S:.0f} 秒内没有确认", "检查 broker 是否在运行（`medpost status`）；再次执行无害"
+        )

@@ -30,7 +30,7 @@ MAX_AHEAD_MS: Final = 732 * DAY_MS
 """Two years: further ahead is a slip of the pen."""
 
 Wait = Annotated[float, typer.Option("--wait", min=0.0, max=300.0, help="等待答复的秒数")]
-At = Annotated[str, typer.Option("--at", help="新的发送时间, e.g. 2026-11-01T08:00（北京时间）")]
+At = Annotated[str, typer.Option("--at", help="新的发送时间，例如 2026-11-01T08:00（北京时间）")]
 
 
 def cancel(
@@ -71,9 +71,9 @@ def at_ms(text: str, now_ms: int) -> int:
     try:
         found = int(words.read_time(text).timestamp() * 1000)
     except ValueError:
-        raise typer.BadParameter("must be like 2026-11-01T08:00", param_hint="--at") from None
+        raise typer.BadParameter("写成 2026-11-01T08:00（北京时间）", param_hint="--at") from None
     if not now_ms < found < now_ms + MAX_AHEAD_MS:
-        raise typer.BadParameter("must lie ahead, at most two years", param_hint="--at")
+        raise typer.BadParameter("须为将来的时间，至多两年", param_hint="--at")
     return found
 
 

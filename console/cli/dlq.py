@@ -13,9 +13,11 @@ from typing import Annotated, Final
 
 import typer
 
+from console import words
 from console.cli.messages import since_ms
 from console.dead_rows import COUNT_HEADINGS, LIST_HEADINGS, ONE_HEADINGS, STANDINGS, counted, row, time_of, told_of
 from console.listing import Format, FormatOption, say_nothing_found, show, show_one
+from console.phrasebook import chinese
 from console.progress import meter
 from console.redriving import Desk, Told, mark, redrive
 from infra import dead_letters
@@ -27,7 +29,7 @@ from infra.kafka import Publisher
 from infra.settings import Settings
 from schemas.errors import Permanent, Reason
 
-app = typer.Typer(help="死信：查看、重投、放弃 · records that could not be handled.", no_args_is_help=True)
+app = typer.Typer(help="死信：无法处理的记录，查看、重投、放弃。", no_args_is_help=True)
 
 HOPELESS: Final = frozenset({Reason.DECODE_ERROR, Reason.TOO_LARGE})
 """What the same bytes cannot outgrow, unless the platform was mended."""
@@ -35,8 +37,8 @@ ASK_ABOVE: Final = 100
 """More than so many are put back or dropped only after a question."""
 
 Origins = Annotated[list[str] | None, typer.Argument(metavar="ORIGIN...", help="主题/分区/位移，见 dlq list")]
-ByReason = Annotated[str, typer.Option("--reason", help="原因, e.g. decode_error")]
-ByTopic = Annotated[str, typer.Option("--topic", help="来源主题，或其开头, e.g. messages.")]
+ByReason = Annotated[str, typer.Option("--reason", help="原因，例如 decode_error")]
+ByTopic = Annotated[str, typer.Option("--topic", help="来源主题，或其开头，例如 messages.")]
 Since = Annotated[str, typer.Option("--since", help="30m | 24h | 7d | 2026-11-01")]
 Everything = Annotated[bool, typer.Option("--all", help="全部尚未处理的")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000_000)]
@@ -56,7 +58,7 @@ def list_(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
 ) -> None:
     """清单：默认列出尚未处理的，最近的在后."""
     if standing not in (*STANDINGS, "all"):
-        raise typer.BadParameter("must be waiting, redriven, dropped or all", param_hint="--standing")
+        raise typer.BadParameter("可用：waiting、redriven、dropped、all", param_hint="--standing")
     if reason and reason not in {*Reason}:
         raise typer.BadParameter(f"没有原因 {reason}；有：{'、'.join(sorted(Reason))}", param_hint="--reason")
     settings = settings_module.load()
@@ -91,7 +93,7 @@ def show_(
     try:
         shown |= told_of(dead_letters.content_of(case, _ring(settings), settings), reveal=reveal)
     except Permanent as problem:
-        shown["content"] = f"（{problem.detail}）"
+        shown["content"] = f"（{chinese(problem.detail) if form is Format.TABLE else problem.detail}）"
     show_one(shown, ONE_HEADINGS, form)
 
 
@@ -135,7 +137,7 @@ def _redriven(settings: Settings, chosen: Sequence[Case], rate_per_s: float, not
                 done += 1
                 progress.show(done, f"共 {len(chosen):,} 件")
                 if one.problem is not None:
-                    why = one.problem.detail or one.problem.reason
+                    why = chinese(one.problem.detail) or words.of_reason(one.problem.reason)
                     typer.secho(f"✗ {one.case.origin}：{why}", fg=typer.colors.RED, err=True)
 
             ended = redrive(desk, chosen, rate_per_s, time.sleep, told)
@@ -183,7 +185,7 @@ def _selected(
     """Waiting cases by origin, or by (reason, topic, since); something has to be named."""
     reason, topic, since = by
     if not (origins or reason or topic or everything):
-        raise typer.BadParameter("name ORIGINs, or --reason, --topic or --all")
+        raise typer.BadParameter("给出 ORIGIN，或者 --reason、--topic、--all")
     at_ms = since_ms(since, SystemClock().now_ms())
     found = _chosen(settings, Selection(tuple(origins or ()), reason, topic, 0 if origins else at_ms))
     waiting = [case for case in found if case.standing == WAITING]

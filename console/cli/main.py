@@ -16,6 +16,8 @@ from typing import Final
 import typer
 from typer.exceptions import TyperException
 
+from console import frame, words
+from console.phrasebook import chinese
 from schemas.errors import MedpostError, UnavailableError
 
 NOUNS: Final = (
@@ -47,9 +49,10 @@ EXIT_INTERRUPTED: Final = 130
 
 def build() -> typer.Typer:
     """The whole command."""
+    frame.set_up()
     app = typer.Typer(
         name="medpost",
-        help="医院外发消息平台 · one interface in, every channel out, every message traced.",
+        help="医院外发消息平台：一个入口，多个渠道，条条可查，一条不丢，急的不迟。",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         add_completion=False,
@@ -60,10 +63,10 @@ def build() -> typer.Typer:
 
 
 def _show(problem: MedpostError) -> None:
-    typer.secho(f"✗ {problem.detail or problem.reason}", fg=typer.colors.RED, err=True)
+    typer.secho(f"✗ {chinese(problem.detail) or words.of_reason(problem.reason)}", fg=typer.colors.RED, err=True)
     remedy = getattr(problem, "remedy", "")
     if remedy:
-        typer.secho(f"  → {remedy}", err=True)
+        typer.secho(f"  → {chinese(remedy)}", err=True)
 
 
 def code_of(command: Callable[[], object]) -> int:
@@ -76,7 +79,7 @@ def code_of(command: Callable[[], object]) -> int:
     except (typer.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
     except TyperException as problem:
-        getattr(problem, "show", lambda: None)()
+        frame.show(problem)
         return EXIT_USAGE
     except Exception as fault:  # noqa: BLE001 - the last door: a user never sees a traceback
         return _bury(fault)
@@ -88,7 +91,7 @@ def _bury(fault: Exception) -> int:
     descriptor, path = tempfile.mkstemp(prefix="medpost-fault-", suffix=".txt")
     with os.fdopen(descriptor, "w", encoding="utf-8") as out:
         traceback.print_exception(fault, file=out)
-    typer.secho(f"✗ 内部错误 · internal error: {type(fault).__name__}", fg=typer.colors.RED, err=True)
+    typer.secho(f"✗ 内部错误：{type(fault).__name__}", fg=typer.colors.RED, err=True)
     typer.secho(f"  → 这是程序缺陷，请附上 {path} 报告", err=True)
     return EXIT_FAULT
 

@@ -13,6 +13,7 @@ import typer
 
 from console import words
 from console.listing import Format, FormatOption, say_nothing_found, show, show_one
+from console.phrasebook import chinese
 from console.sentences import told
 from infra import queries
 from infra import settings as settings_module
@@ -24,10 +25,10 @@ from schemas import ids
 from schemas.errors import Permanent
 from schemas.statuses import FINAL_RANK, Status
 
-app = typer.Typer(help="消息：现状、经过、清单 · one message's state and timeline, lists.", no_args_is_help=True)
+app = typer.Typer(help="消息：现状、经过、清单", no_args_is_help=True)
 
 Id = Annotated[str | None, typer.Argument(metavar="ID", help="消息编号 (UUID)")]
-Reference = Annotated[str, typer.Option(metavar="APP/REF", help="用业务编号代替消息编号, e.g. his/R20260801-17")]
+Reference = Annotated[str, typer.Option(metavar="APP/REF", help="用业务编号代替消息编号，例如 his/R20260801-17")]
 
 PATIENCE_S: Final = 10
 """Somebody waits at a terminal: a store that does not answer by then is said to be away."""
@@ -103,7 +104,7 @@ def events(message_id: Id = None, reference: Reference = "", form: FormatOption 
 def list_(
     app_id: Annotated[str, typer.Option("--app", help="应用")] = "",
     type_: Annotated[str, typer.Option("--type", help="消息类型")] = "",
-    status: Annotated[str, typer.Option("--status", help="状态, e.g. failed")] = "",
+    status: Annotated[str, typer.Option("--status", help="状态，例如 failed")] = "",
     since: Annotated[str, typer.Option("--since", help="30m | 24h | 7d | 2026-11-01 | 2026-11-01T08:00")] = "24h",
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000)] = 50,
     form: FormatOption = Format.TABLE,
@@ -135,16 +136,16 @@ def _store() -> Store:
 def wanted_id(message_id: str | None, reference: str) -> str:
     """The id that the user means, as text; raises BadParameter (exit 2)."""
     if bool(message_id) == bool(reference):
-        raise typer.BadParameter("give either an ID or --reference APP/REF")
+        raise typer.BadParameter("给出消息编号 ID 或 --reference APP/REF，二者之一")
     if reference:
         app_id, slash, own = reference.partition("/")
         if not (app_id and slash and own):
-            raise typer.BadParameter("must be APP/REF, e.g. his/R20260801-17", param_hint="--reference")
+            raise typer.BadParameter("写成 APP/REF，例如 his/R20260801-17", param_hint="--reference")
         return ids.show(ids.from_reference(app_id, own))
     try:
         return ids.show(ids.parse(message_id or ""))
     except Permanent:
-        raise typer.BadParameter(f"{message_id!r} is not a UUID", param_hint="ID") from None
+        raise typer.BadParameter(f"{message_id} 不是 UUID；业务编号请用 --reference APP/REF", param_hint="ID") from None
 
 
 def since_ms(text: str, now_ms: int) -> int:
@@ -155,9 +156,7 @@ def since_ms(text: str, now_ms: int) -> int:
     try:
         return int(words.read_time(text).timestamp() * 1000)
     except ValueError:
-        raise typer.BadParameter(
-            "must be like 30m, 24h, 7d, 2026-11-01 or 2026-11-01T08:00", param_hint="--since"
-        ) from None
+        raise typer.BadParameter("写成 30m、24h、7d、2026-11-01 或 2026-11-01T08:00", param_hint="--since") from None
 
 
 def _listed(store: Store, selection: Selection) -> list[Standing]:
@@ -215,7 +214,7 @@ def event_row(event: queries.TraceEvent, form: Format) -> dict[str, Any]:
             "after": words.span(event.at_ms - event.accepted_at_ms),
             "stage_zh": words.of_stage(event.stage),
             "told": told(event),
-            "detail": event.detail,
+            "detail": chinese(event.detail),
             "worker": event.worker,
         }
     row = msgspec.structs.asdict(event)

@@ -85,12 +85,12 @@ ROLES: dict[Role, Callable[[Settings, str], int]] = {
 
 
 def run(
-    role: Annotated[Role, typer.Argument(help="intake | settle | sinks | receipts | trace | gateway | simulators")],
-    lane: Annotated[Lane | None, typer.Argument(help="urgent | normal | bulk (intake, settle, sinks)")] = None,
+    role: Annotated[Role, typer.Argument(help="角色")],
+    lane: Annotated[Lane | None, typer.Argument(help="优先级通道（intake、settle、sinks 须给出）")] = None,
 ) -> int:
-    """Run one role in the foreground (一个进程、一个角色、一条优先级通道)."""
+    """前台运行一个进程：一个角色，一条优先级通道."""
     if (role in LANED) != (lane is not None):
-        wants = "needs a LANE: urgent, normal or bulk" if role in LANED else "serves all lanes: give no LANE"
+        wants = "须指明 LANE：urgent、normal 或 bulk" if role in LANED else "服务所有优先级：不要给出 LANE"
         raise typer.BadParameter(f"{role} {wants}", param_hint="LANE")
     settings = settings_module.load()
     if role is not Role.SIMULATORS:

@@ -31,7 +31,7 @@ from infra.simulators.inbox import masked
 from infra.snapshot import Snapshot
 from infra.standing import in_order
 
-Keep = Annotated[bool, typer.Option("--keep", help="结束后保持运行 · leave everything running")]
+Keep = Annotated[bool, typer.Option("--keep", help="结束后保持运行")]
 
 SHOWN_MESSAGES: Final = 8
 """Messages of the phone that are printed; `since` finds them all."""
@@ -175,4 +175,4 @@ def _next_steps(*, is_running: bool) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add `medpost sample`."""
-    app.command("sample", help="示例医院的一天：从事件到手机，全程可见 · the main job, shown")(sample)
+    app.command("sample", help="示例医院的一天：从事件到手机，全程可见")(sample)

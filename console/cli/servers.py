@@ -12,6 +12,7 @@ from msgspec import structs
 from rich.console import Console
 from rich.table import Table
 
+from console.phrasebook import chinese
 from infra import settings as settings_module
 from infra.local import control, doctor
 from infra.local.child import WAITS
@@ -44,17 +45,17 @@ _STATE: Final = {
 
 def register(app: typer.Typer) -> None:
     """Adds the four commands."""
-    app.command("up", help="启动本地服务与各进程 · start everything, and keep it running")(up)
-    app.command("down", help="停止，不丢数据 · stop everything; nothing is lost")(down)
-    app.command("status", help="各进程的状态 · what runs")(status)
-    app.command("doctor", help="检查环境，缺什么、怎么补 · what is missing, and how to get it")(examine)
+    app.command("up", help="启动本地服务与各进程，并一直看管")(up)
+    app.command("down", help="停止全部进程，不丢数据")(down)
+    app.command("status", help="各进程的状态")(status)
+    app.command("doctor", help="检查环境：缺什么、怎么补")(examine)
 
 
 def up(
     *,
-    fresh: Annotated[bool, typer.Option("--fresh", help="wipe topics, tables and state first")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
-    only_servers: Annotated[bool, typer.Option("--only-servers", help="broker, store and simulators only")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="先清空主题、数据表和状态")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="不再询问")] = False,
+    only_servers: Annotated[bool, typer.Option("--only-servers", help="只启动 broker、存储和模拟渠道商")] = False,
 ) -> None:
     """Starts everything and returns when it answers; says so when it runs already."""
     settings = load_here()
@@ -63,21 +64,21 @@ def up(
     control.prepare_up(settings)
     is_new = control.begin(settings, only_servers=only_servers)
     if not is_new:
-        typer.echo(f"✓ 已在运行 · already up ({settings.home})")
+        typer.echo(f"✓ 已在运行（{settings.home}）")
     late = _follow(settings, is_quiet=not is_new)
     _print_addresses(settings, has_roles=not only_servers)
     if not late:
         return
-    notes = sorted({f"{note or '?'}" for _, note in late})
+    notes = sorted({chinese(note) or "?" for _, note in late})
     names = ", ".join(name for name, _ in late)
-    typer.secho(f"! 尚未就绪 · not ready yet: {names}: {'; '.join(notes)} (medpost status)", fg=typer.colors.YELLOW)
-    if not all(note.startswith(WAITS) for note in notes):
+    typer.secho(f"! 尚未就绪：{names}：{'；'.join(notes)}（medpost status）", fg=typer.colors.YELLOW)
+    if not all(note.startswith(WAITS) for _, note in late):
         raise typer.Exit(EXIT_NO)
 
 
 def _wipe(settings: Settings, *, is_agreed: bool) -> None:
     if not is_agreed:
-        typer.confirm(f"清空 {settings.home} 的全部数据？ · wipe all data there?", abort=True)
+        typer.confirm(f"清空 {settings.home} 的全部数据？", abort=True)
     control.end(settings)
     control.wipe(settings)
 
@@ -90,7 +91,7 @@ def _follow(settings: Settings, *, is_quiet: bool) -> list[tuple[str, str]]:
         name, state = row["name"], row["state"]
         rows[name] = row
         if not is_quiet and state in ("running", "crash loop") and (name, state) not in told:
-            typer.echo(f"  {'✓' if state == 'running' else '✗'} {name} {_STATE[state]} {row['note']}".rstrip())
+            typer.echo(f"  {'✓' if state == 'running' else '✗'} {name} {_STATE[state]} {chinese(row['note'])}".rstrip())
             told.add((name, state))
     return [(name, row["note"]) for name, row in rows.items() if row["state"] != "running"]
 
@@ -110,10 +111,10 @@ def down() -> None:
     """Stops everything in order: processes, store, broker."""
     settings = load_here()
     stopped = control.end(settings)
-    typer.echo(f"✓ 已停止 · stopped: {', '.join(stopped)}" if stopped else "没有在运行 · nothing was running")
+    typer.echo(f"✓ 已停止：{'、'.join(stopped)}" if stopped else "没有在运行")
 
 
-def status(output: Annotated[Format, typer.Option("--format", help="table or json")] = Format.TABLE) -> None:
+def status(output: Annotated[Format, typer.Option("--format", help="table 表格 | json")] = Format.TABLE) -> None:
     """Lists every process; exit code 1 when one is not running, 3 when nothing is up."""
     rows = control.look(load_here())
     if output is Format.JSON:
@@ -121,7 +122,7 @@ def status(output: Annotated[Format, typer.Option("--format", help="table or jso
     elif rows:
         Console().print(_table(rows))
     if not rows:
-        typer.echo("没有在运行 · nothing is up (medpost up)", err=True)
+        typer.echo("没有在运行（用 medpost up 启动）", err=True)
         raise typer.Exit(EXIT_MISSING)
     if any(row.state != "running" for row in rows):
         raise typer.Exit(EXIT_NO)
@@ -145,7 +146,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         duration(row.uptime_s),
         row.memory_mb or "—",
         row.port or "—",
-        row.note,
+        chinese(row.note),
     )
     return tuple(str(cell) for cell in shown)
 
@@ -162,11 +163,11 @@ def examine() -> None:
     code = 0
     for finding in doctor.examine(load_here()):
         mark = "✓" if finding.is_well else "✗" if finding.code else "!"
-        typer.echo(f"{mark} {finding.what:8} {finding.detail}")
+        typer.echo(f"{mark} {finding.what:10} {chinese(finding.detail)}")
         if finding.is_well:
             continue
         code = max(code, finding.code)
         if finding.remedy:
-            typer.echo(f"           → {finding.remedy}")
+            typer.echo(f"             → {chinese(finding.remedy)}")
     if code:
         raise typer.Exit(code)

@@ -164,4 +164,4 @@ def _note(totals: SampleTotals, counted: Totals, ended: Ended) -> None:
 def _check(totals: SampleTotals) -> None:
     left = sum(counted.outcomes[Outcome.UNACKNOWLEDGED] for counted in totals.sources.values())
     if left:
-        raise UnavailableError(f"the broker left {left} messages unacknowledged", "run it again with the same --run-id")
+        raise UnavailableError(f"broker 有 {left} 条消息没有确认", "用同一个 --run-id 再运行一次")

@@ -76,9 +76,7 @@ class Phone:
             with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310 - as above
                 return json.load(answer)
         except (URLError, OSError, ValueError) as problem:
-            raise UnavailableError(
-                f"the simulated providers at {self._url} do not answer", "see `medpost status`"
-            ) from problem
+            raise UnavailableError(f"模拟渠道商 {self._url} 没有应答", "看 `medpost status`") from problem
 
 
 def _templates(snapshot: Snapshot) -> Iterable[dict[str, str]]:

@@ -56,7 +56,7 @@ def start(settings: Settings, told: Told) -> bool:
     while not _servers_run(settings):
         _tell_running(settings, shown, told)
         if time.monotonic() > until:
-            raise UnavailableError("the servers did not come", f"read the logs in {settings.home / 'logs'}")
+            raise UnavailableError("服务没有起来", f"查看 {settings.home / 'logs'} 中的日志")
         time.sleep(0.1)
     _tell_running(settings, shown, told)
     return is_ours
@@ -92,7 +92,7 @@ def wait_ready(settings: Settings, told: Told, memory: Memory) -> None:
         if not late and len(shown) > len(ROLES):
             return
         if time.monotonic() > until:
-            raise UnavailableError(f"not ready: {', '.join(late)}", "medpost status; the logs say why")
+            raise UnavailableError(f"尚未就绪：{'、'.join(late)}", "看 `medpost status` 和日志")
         memory.look()
         time.sleep(0.2)
 
@@ -101,7 +101,7 @@ def simulators_of(settings: Settings) -> str:
     """Base URL of the simulated providers; raises UnavailableError without any."""
     url = settings_module.endpoints(settings).simulators
     if not url:
-        raise UnavailableError("no simulated providers are known here", "medpost up, or set MEDPOST_SIMULATORS")
+        raise UnavailableError("这里没有登记模拟渠道商的地址", "运行 `medpost up`，或者设置 MEDPOST_SIMULATORS")
     return url
 
 

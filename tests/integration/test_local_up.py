@@ -153,7 +153,7 @@ def test_up_runs_everything(running: Home) -> None:
 def test_second_up_starts_nothing(running: Home) -> None:
     """A second up says that it is up and leaves every process as it is."""
     before = running.pids()
-    assert "already up" in running.up()
+    assert "已在运行" in running.up()
     assert running.pids() == before
 
 
@@ -210,8 +210,8 @@ def test_data_and_ports_outlive_down(home: Home) -> None:
     home.kill("supervisor")
     home.medpost("down")
     assert not any(processes.start_mark(pid) for pid in pids.values())
-    assert "nothing is up" in home.medpost("status", code=3)
-    assert "nothing was running" in home.medpost("down")
+    assert "没有在运行" in home.medpost("status", code=3)
+    assert "没有在运行" in home.medpost("down")
 
     home.up()
     assert home.addresses() == addresses

@@ -83,7 +83,7 @@ def test_a_wrong_standing_is_a_wrong_use() -> None:
     """With the words that there are."""
     answer = run("list", "--standing", "open")
     assert answer.exit_code == 2
-    assert "waiting, redriven, dropped" in answer.output
+    assert "waiting、redriven、dropped" in answer.output
 
 
 def test_show_tells_everything_but_the_content() -> None:
