@@ -15,7 +15,8 @@ from producers.gateway import grants
 from producers.gateway.keys import Caller
 from producers.gateway.memory import digest_of
 from producers.gateway.models import MessageBody, Place
-from producers.gateway.problems import Refused, of_validation, problem
+from producers.gateway.problems import TITLES, Refused, of_validation, problem
+from producers.gateway.translated import chinese_for
 from producers.outgoing import Dispatcher, Outgoing
 from producers.requests import MessageRequest
 from schemas import ids
@@ -56,13 +57,8 @@ class Desk:
         try:
             record = self._dispatchers[caller.app.app_id].outgoing(request_of(body, spare_id), now_ms)
         except Permanent as wrong:
-            raise Refused(
-                [
-                    problem(
-                        wrong.reason, (f"不合要求：{wrong.detail}", wrong.detail), Place(pointer=_pointer(wrong.detail))
-                    )
-                ]
-            ) from None
+            told = (chinese_for(wrong.detail, TITLES[Reason.PARAM_INVALID][1]), wrong.detail)
+            raise Refused([problem(wrong.reason, told, Place(pointer=_pointer(wrong.detail)))]) from None
         return Prepared(record, digest_of(body), body.reference)
 
 

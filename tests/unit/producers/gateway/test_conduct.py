@@ -1,13 +1,19 @@
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from producers.gateway.call import Answer
-from producers.gateway.conduct import CORRELATION, answer_to, correlation_of, response
+from infra.clock import HandClock
+from producers.gateway.call import Answer, Call
+from producers.gateway.conduct import CORRELATION, answer_to, conducted, correlation_of, response
+from producers.gateway.keys import Caller
+from producers.gateway.operations import OPERATIONS
 from producers.gateway.problems import refused
+from producers.gateway.quota import Quota
+from schemas.configuration import AppConfig
 from schemas.errors import Permanent, Reason, Transient, UnavailableError
 
 
@@ -54,3 +60,21 @@ def test_a_refusal_that_ends_the_connection_ends_it() -> None:
     """A body that was not read to its end cannot be followed by another request."""
     failed = answer_to(refused("slow_client", headers={"Connection": "close"}), "message")
     assert response(failed, make_mocked_request("GET", "/"), {}).keep_alive is False
+
+
+async def test_a_request_counts_against_the_caller_s_own_rate() -> None:
+    """As the registry has it; the headers say so, and so does the 429."""
+    app = AppConfig("his", http_requests_per_s=0.5)
+    caller = SimpleNamespace(caller=lambda *_: Caller(app, b""))
+    counter: Any = SimpleNamespace(clock=HandClock(), gatekeeper=caller, quota=Quota(1_000, 1))
+    operation = next(one for one in OPERATIONS if one.wants_token)
+
+    async def act(_counter: Any, _call: Call) -> Answer:
+        return Answer(200, {})
+
+    async def ask() -> web.StreamResponse:
+        return await conducted(operation, act, counter)(make_mocked_request("GET", "/", {"Authorization": "x"}))
+
+    first, second = await ask(), await ask()
+    assert (first.status, first.headers["RateLimit-Limit"], first.headers["RateLimit-Remaining"]) == (200, "1", "0")
+    assert (second.status, second.headers["Retry-After"]) == (429, "2")
