@@ -101,6 +101,11 @@ class Bounces:
         COUNTED.labels("no_bounce" if request is None else "taken" if is_taken else "not_now").inc()
         return TAKEN if is_taken else LATER
 
+    async def handle_exception(self, error: Exception) -> str:
+        """A fault of ours must not lose a bounce: a 5xx would."""
+        log.error("bounce not read", error=type(error).__name__)
+        return LATER
+
     def _whose(self, address: str) -> tuple[Account, str] | None:
         """The account that wrote an address, and the attempt that it names."""
         for account in self._known():

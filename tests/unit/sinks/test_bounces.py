@@ -1,5 +1,6 @@
 """The listener for bounces: which addresses it takes, what it publishes, when it asks to come again."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from infra.registry import Snapshot
 from schemas.configuration import DISABLED, ChannelConfig, ProviderAccount
 from schemas.errors import Permanent, Reason
 from schemas.records import NO_KEY, Request
-from sinks.bounces import COUNTED, Bounces
+from sinks.bounces import CONNECTIONS, COUNTED, Bounces, Conversation
 
 NOW = 1_760_000_000_000
 KEY, BASE = "a-key-of-16-chars", "bounce@hean.example"
@@ -144,3 +145,37 @@ async def test_an_account_that_is_off_still_hears_of_what_it_sent(desk: Desk) ->
     assert len(await come(desk, status=DISABLED)) == 2
     assert (await come(desk, secrets=b"spoilt"))[0].startswith("550")
     assert (await come(desk, secrets=b""))[0].startswith("550")
+
+
+async def test_a_fault_of_ours_loses_no_bounce(desk: Desk) -> None:
+    """The library would answer 500, and the mail server would give up."""
+    bounces = Bounces(Registered(), desk.tell, HandClock(NOW))
+    assert (await bounces.handle_exception(ValueError("zhang.san@mail.example"))).startswith("451")
+
+
+class Link(asyncio.Transport):
+    """Stands for a connection: keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.is_closed = False
+
+    def write(self, piece: bytes | bytearray | memoryview) -> None:
+        """Keep it."""
+        self.written += piece
+
+    def close(self) -> None:
+        """Hang up."""
+        self.is_closed = True
+
+
+async def test_one_connection_too_many_is_told_to_come_again(desk: Desk) -> None:
+    """And makes room again when it is gone."""
+    bounces, link = Bounces(Registered(), desk.tell, HandClock(NOW)), Link()
+    bounces.connections = CONNECTIONS
+    one = Conversation(bounces, asyncio.get_running_loop())
+    one.connection_made(link)
+    assert (link.written[:3], link.is_closed) == (b"421", True)
+    one.connection_lost(None)
+    assert bounces.connections == CONNECTIONS
