@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from console import words
+from console.holding import NAMES
 from console.listing import Format, FormatOption, show
 from infra import settings as settings_module
 from infra.clock import SystemClock
@@ -22,12 +23,6 @@ from infra.snapshot import Snapshot, accounts_of
 from schemas.configuration import Hold
 from schemas.errors import Permanent, Reason
 
-SCOPES: Final[dict[str, str]] = {
-    Scope.TYPE: "消息类型",
-    Scope.CHANNEL: "渠道",
-    Scope.APP: "应用",
-    Scope.PROVIDER: "渠道商",
-}
 HEADINGS: Final = {"scope": "种类", "name": "名称", "since": "自", "by": "操作人", "note": "说明"}
 
 TypeOption = Annotated[str, typer.Option("--type", help="消息类型，例如 lab_report")]
@@ -49,9 +44,9 @@ def hold(
     known = names(read_current(settings, load_keyring(settings)).snapshot, scope)
     if name not in known:
         listed = "、".join(sorted(known)[:20]) or "无"
-        raise Permanent(Reason.CONFIG_MISSING, f"没有登记的{SCOPES[scope]} {name}（已登记：{listed}）；什么也没有暂停")
+        raise Permanent(Reason.CONFIG_MISSING, f"没有登记的{NAMES[scope]} {name}（已登记：{listed}）；什么也没有暂停")
     _write(settings, scope, name, is_held=True, note=note)
-    typer.echo(f"✓ 已暂停{SCOPES[scope]} {name}：一秒内不再提交新的发送，消息保留在队列中。")
+    typer.echo(f"✓ 已暂停{NAMES[scope]} {name}：一秒内不再提交新的发送，消息保留在队列中。")
     typer.echo(f"  恢复：medpost release --{scope} {name}")
     return 0
 
@@ -63,10 +58,10 @@ def release(
     scope, name = _chosen(kind, channel, app_id, provider)
     settings = settings_module.load()
     if not any((each.scope, each.name) == (scope, name) for each in read(settings)):
-        typer.echo(f"{SCOPES[scope]} {name} 并未暂停（medpost holds 查看）。", err=True)
+        typer.echo(f"{NAMES[scope]} {name} 并未暂停（medpost holds 查看）。", err=True)
         return 1
     _write(settings, scope, name, is_held=False, note="")
-    typer.echo(f"✓ 已恢复{SCOPES[scope]} {name}。")
+    typer.echo(f"✓ 已恢复{NAMES[scope]} {name}。")
     return 0
 
 
@@ -82,7 +77,7 @@ def holds(form: FormatOption = Format.TABLE) -> int:
 
 def row(each: Hold) -> dict[str, object]:
     """One hold as a row."""
-    said = f"{SCOPES.get(each.scope, each.scope)} {each.scope}"
+    said = f"{NAMES.get(each.scope, each.scope)} {each.scope}"
     return {"scope": said, "name": each.name, "since": words.moment(each.at), "by": each.by, "note": each.note}
 
 

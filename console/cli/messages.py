@@ -1,28 +1,32 @@
 """`medpost messages get | events | list`: where a message is, what happened to it, which messages there are.
 
-Asks the store only. Exit codes: 1 when the store knows no such message, 2 for an id that is none, 3 when the store
-is not there.
+Asks the store, and of an open message the holds that stand in its way. Exit codes: 1 when the store knows no such
+message, 2 for an id, an application or a type that is none, 3 when the store is not there.
 """
 
+import contextlib
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Final
 
 import msgspec
 import typer
 
-from console import words
+from console import holding, registered, words
 from console.listing import Format, FormatOption, say_nothing_found, show, show_one
 from console.phrasebook import chinese
 from console.sentences import told
-from infra import queries
+from infra import holds, queries
 from infra import settings as settings_module
 from infra.clickhouse import Store
 from infra.clock import SystemClock
-from infra.queries import Selection
+from infra.queries import Selection, TraceEvent
+from infra.settings import Settings
 from infra.standing import Standing, in_order, standing
 from schemas import ids
-from schemas.errors import Permanent
+from schemas.configuration import Hold
+from schemas.errors import Permanent, UnavailableError
 from schemas.statuses import FINAL_RANK, Status
 
 app = typer.Typer(help="消息：现状、经过、清单", no_args_is_help=True)
@@ -37,6 +41,7 @@ _MEMBERS: Final = {
     "message_id": "消息编号",
     "status": "状态",
     "reason": "原因",
+    "held_by": "暂停",
     "app": "应用",
     "type": "类型",
     "lane": "优先级",
@@ -78,22 +83,26 @@ _LIST_HEADINGS: Final = {
 def get(message_id: Id = None, reference: Reference = "", form: FormatOption = Format.TABLE) -> None:
     """现状：状态、渠道、提交次数、历时、原因."""
     wanted = wanted_id(message_id, reference)
-    with _store() as store:
+    settings = settings_module.load()
+    with _store(settings) as store:
         days = queries.days_of(store, wanted)
-        found = standing(queries.facts_of(store, wanted, days), queries.timeline_of(store, wanted, days))
+        events = queries.timeline_of(store, wanted, days)
+        found = standing(queries.facts_of(store, wanted, days), events)
     if found is None:
         raise _unknown(wanted)
+    held = [] if found.is_final else _holds_on(settings, found, events)
     if form is Format.TABLE:
-        show_one(_readable(found), _MEMBERS, form)
+        show_one(_readable(found) | {"held_by": "\n".join(map(holding.told, held))}, _MEMBERS, form)
     else:
-        show_one(_plain(found), _MEMBERS, form)
+        plain = [{"scope": each.scope, "name": each.name} for each in held]
+        show_one(_plain(found) | {"held_by": plain}, _MEMBERS, form)
 
 
 @app.command()
 def events(message_id: Id = None, reference: Reference = "", form: FormatOption = Format.TABLE) -> None:
     """经过：按时间列出发生的每一件事."""
     wanted = wanted_id(message_id, reference)
-    with _store() as store:
+    with _store(settings_module.load()) as store:
         timeline = in_order(queries.timeline_of(store, wanted, queries.days_of(store, wanted)))
     if not timeline:
         raise _unknown(wanted)
@@ -115,8 +124,11 @@ def list_(
     selection = Selection(
         since_ms=since_ms(since, SystemClock().now_ms()), app_id=app_id, type=type_, status=status, limit=limit
     )
-    with _store() as store:
+    settings = settings_module.load()
+    with _store(settings) as store:
         found = _listed(store, selection)
+    if not found:
+        _check_names(settings, app_id, type_)
     show([_readable(one) if form is Format.TABLE else _plain(one) for one in found], _LIST_HEADINGS, form)
     say_nothing_found(found, form)
 
@@ -129,8 +141,17 @@ def register(root: typer.Typer) -> None:
 # -- what to ask
 
 
-def _store() -> Store:
-    return Store(settings_module.store_endpoint(settings_module.load()), PATIENCE_S)
+def _store(settings: Settings) -> Store:
+    return Store(settings_module.store_endpoint(settings), PATIENCE_S)
+
+
+def _holds_on(settings: Settings, one: Standing, events: Sequence[TraceEvent]) -> list[Hold]:
+    """What is held by hand and stands in the message's way; nothing where no broker can tell."""
+    snapshot = registered.glance(settings)
+    with contextlib.suppress(UnavailableError):
+        held = holds.read(settings) if snapshot is not None else []
+        return list(holding.in_the_way(one, events, held, snapshot))
+    return []
 
 
 def wanted_id(message_id: str | None, reference: str) -> str:
@@ -173,6 +194,18 @@ def _listed(store: Store, selection: Selection) -> list[Standing]:
     return sorted(chosen, key=lambda one: (-one.accepted_at_ms, one.message_id))[: selection.limit]
 
 
+def _check_names(settings: Settings, app_id: str, kind: str) -> None:
+    """Nothing was found: raises BadParameter where the registry has no such application or type."""
+    snapshot = registered.glance(settings) if app_id or kind else None
+    if snapshot is None:
+        return
+    asked = (("--app", "应用", app_id, snapshot.apps), ("--type", "消息类型", kind, snapshot.types))
+    for option, what, name, known in asked:
+        if name and name not in known:
+            text = f"没有登记的{what} {name}；{registered.instead(name, known)}"
+            raise typer.BadParameter(text, param_hint=option)
+
+
 def _unknown(message_id: str) -> Exception:
     typer.secho(f"✗ 查无此消息：{message_id}", fg=typer.colors.RED, err=True)
     typer.secho("  → 刚提交的消息最迟 2 秒后可查；请核对编号，或用 --reference APP/REF 查询", err=True)
@@ -206,7 +239,7 @@ def _readable(one: Standing) -> dict[str, Any]:
     }
 
 
-def event_row(event: queries.TraceEvent, form: Format) -> dict[str, Any]:
+def event_row(event: TraceEvent, form: Format) -> dict[str, Any]:
     """One event of a timeline as a row."""
     if form is Format.TABLE:
         return {

@@ -6,13 +6,16 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from console import registered
 from console.cli import messages
-from infra import queries
+from infra import holds, queries
 from infra.queries import Fact, Selection, TraceEvent
 from schemas import ids
+from schemas.configuration import Hold
 from schemas.errors import UnavailableError
 from schemas.statuses import Stage
 from tests.answers import event, fact
+from tests.hospital import kind, snapshot
 
 NOW_MS = 1_793_462_400_000
 ID = "019b0000-0000-7000-8000-000000000001"
@@ -23,6 +26,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> None:
     """The commands find a configured store; what it answers is up to each test."""
     monkeypatch.setenv("MEDPOST_CLICKHOUSE", "http://nowhere/x")
     monkeypatch.setattr(queries, "days_of", lambda *_: [])
+    monkeypatch.setattr(registered, "glance", lambda _: None)
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, facts: list[Fact], events: list[TraceEvent]) -> None:
@@ -98,6 +102,52 @@ def test_an_absent_store_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(queries, "finished", gone)
     assert isinstance(run("list").exception, UnavailableError)
+
+
+def test_a_held_message_says_by_which_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And how to release it; a finished one asks nobody."""
+    answering(monkeypatch, [], [event(Stage.ACCEPTED, type="lab_report")])
+    monkeypatch.setattr(registered, "glance", lambda _: snapshot(kind()))
+    monkeypatch.setattr(holds, "read", lambda _: [Hold("type", "lab_report", is_held=True, note="误发")])
+    shown = run("get", ID).output
+    assert all(word in shown for word in ("消息类型 lab_report 已暂停", "误发", "medpost release --type lab_report"))
+    row = json.loads(run("get", ID, "--format", "json").output)
+    assert row["held_by"] == [{"scope": "type", "name": "lab_report"}]
+    answering(monkeypatch, [fact(type="lab_report")], [])
+    assert json.loads(run("get", ID, "--format", "json").output)["held_by"] == []
+
+
+def test_holds_that_cannot_be_read_hide_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store's answer stands."""
+    answering(monkeypatch, [], [event(Stage.ACCEPTED)])
+    monkeypatch.setattr(registered, "glance", lambda _: snapshot(kind()))
+
+    def gone(_: object) -> list[Hold]:
+        raise UnavailableError("no broker")
+
+    monkeypatch.setattr(holds, "read", gone)
+    answer = run("get", ID)
+    assert (answer.exit_code, "已受理" in answer.output, "暂停" in answer.output) == (0, True, False)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--type", "lab_repot"), "没有登记的消息类型 lab_repot；是否应为 lab_report"),
+        (("--app", "lsi"), "没有登记的应用 lsi；是否应为 lis"),
+    ],
+)
+def test_a_mistyped_filter_is_no_quiet_night(
+    monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], told: str
+) -> None:
+    """Where the registry can be read; else nothing was found."""
+    monkeypatch.setattr(queries, "finished", lambda *_: [])
+    monkeypatch.setattr(queries, "timelines_of_open", lambda *_: [])
+    assert run("list", *words).exit_code == 0
+    monkeypatch.setattr(registered, "glance", lambda _: snapshot(kind()))
+    with pytest.raises(typer.BadParameter, match=told):
+        messages.app(["list", *words], standalone_mode=False)
+    assert run("list", "--type", "lab_report", "--app", "lis").exit_code == 0
 
 
 @pytest.mark.parametrize(
