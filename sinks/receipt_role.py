@@ -4,6 +4,7 @@ Reads the log, asks providers, takes bounces of mail, publishes to `requests`; e
 """
 
 import asyncio
+import contextlib
 import signal
 from typing import Final
 
@@ -91,13 +92,14 @@ async def _serve(receipts: Receipts, registry: Registry, health: Health, bounces
     server = await _opened(bounces, port)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    while not stopping.is_set():
-        health.tick()
-        if registry.is_ready:
-            await receipts.look()
-        try:
-            await asyncio.wait_for(stopping.wait(), TICK_S)
-        except TimeoutError:
-            continue
-    if server is not None:
-        server.close()
+    try:
+        while not stopping.is_set():
+            health.tick()
+            if registry.is_ready:
+                await receipts.look()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), TICK_S)
+    finally:
+        await receipts.close()
+        if server is not None:
+            server.close()

@@ -119,6 +119,12 @@ class Receipts:
         await self._publish()
         WAITING.set(len(self._pending))
 
+    async def close(self) -> None:
+        """Let the connections to the providers go."""
+        gone, self._asked = self._asked, {}
+        for one in gone.values():
+            await one.caller.close()
+
     # -- whom to ask
 
     async def _follow_registry(self) -> None:

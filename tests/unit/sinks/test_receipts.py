@@ -39,13 +39,17 @@ class Wire(Caller):
         super().__init__(1_000, 1, clock)
         self.house = house
         self.clock = clock
-        self.count = 0
+        self.count = self.closed = 0
         self.is_cut = False
 
     def stamp(self) -> Stamp:
         """A nonce of its own for every call."""
         self.count += 1
         return Stamp(self.clock.now_ms(), f"{self.count:032d}")
+
+    async def close(self) -> None:
+        """Hang up."""
+        self.closed += 1
 
     async def call(self, request: HttpRequest | Mail) -> Answer:
         """The vendor's answer."""
@@ -279,3 +283,12 @@ async def test_what_cannot_be_read_is_passed_over(stage: Stage_) -> None:
     stage.log.records += [("event", b"x"), ("delivery", b"x"), ("request", b"x")]
     await stage.receipts.look()
     assert stage.told() == []
+
+
+async def test_connections_are_let_go_at_the_end(stage: Stage_) -> None:
+    """Of every account that is asked, and once."""
+    await stage.receipts.look()
+    assert stage.wire.closed == 0
+    await stage.receipts.close()
+    await stage.receipts.close()
+    assert stage.wire.closed == 2
