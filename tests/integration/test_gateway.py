@@ -1,6 +1,7 @@
 """The HTTP gateway as a process, against the real broker and store: what was promised is there, whatever happens."""
 
 import base64
+import hashlib
 import hmac
 import json
 import os
@@ -18,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from console.cli.registry import sample_folder
+from console.cli.registry import apply_place, sample_folder
 from infra import migrate
 from infra.clickhouse import Store
 from infra.kafka import LogReader, Publisher
@@ -251,6 +252,50 @@ def test_receipts_of_believed_senders_become_requests(stage: Stage) -> None:
     assert stage.ask("POST", "/v1/receipts/nobody", body, signed).status == 404
     found = [one for one in requests_in(stage) if one.kind == "receipt"]
     assert [(one.message_id, one.status, one.provider) for one in found] == [(message_id, "acknowledged", "standard")]
+
+
+def test_wechat_s_trial_is_answered_in_its_own_words(stage: Stage) -> None:
+    """The echo as text to whoever knows the push token of the sample; 403, in ours, to everybody else."""
+    at, token = str(int(time.time())), load(sample_folder()).channels["wechat"]
+    word = "".join(sorted([json.loads(token.secrets)["push_token"], at, "n"])).encode()
+    digest = hashlib.sha1(word).hexdigest()  # noqa: S324 - the vendor's choice
+    asked = f"/v1/receipts/template?timestamp={at}&nonce=n&echostr=5577006791947779410"
+    taken = stage.ask("GET", f"{asked}&signature={digest}")
+    assert (taken.status, taken.body) == (200, 5577006791947779410)
+    assert taken.headers["Content-Type"].startswith("text/plain")
+    for wrong in ("", "&signature=%C3%A9", f"&signature={digest[::-1]}"):
+        assert codes(stage.ask("GET", asked + wrong)) == [("sender_not_believed", "")]
+    assert stage.ask("GET", asked.replace("template", "aliyun")).status == 404
+
+
+def test_an_application_s_own_limits_are_in_force_when_they_are_applied(stage: Stage, tmp_path: Path) -> None:
+    """From the registry, without a restart; the 429 names them in both languages, and when to come back."""
+    limits = {"small": {"messages_per_day": 1}, "slow": {"requests_per_s": 0.01}}
+    grants = {"types": ["registration_confirmed"], "channels": ["sms"]}
+    secrets = {name: f"demo-only-{name}-0123456789-abcdefghijklmn" for name in limits}
+    apps = [
+        {"id": name, "name": "x", "keys": [{"id": f"{name}-1", "secret": secrets[name]}], "grants": grants, "http": one}
+        for name, one in limits.items()
+    ]
+    (tmp_path / "apps.yaml").write_text(json.dumps({"apps": apps}))  # JSON is YAML
+    apply_place(stage.settings, tmp_path)
+
+    def sent(name: str, reference: str) -> Any:
+        token = mint(name, f"{name}-1", "HS256", secrets[name], time.time(), 300)
+        return stage.ask("POST", "/v1/messages", registration(reference), {"Authorization": f"Bearer {token}"})
+
+    until = time.monotonic() + 10
+    while (first := sent("small", "s1")).status == 401:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    spent = sent("small", "s2")
+    assert (first.status, spent.status, codes(spent)) == (202, 429, [("quota_exhausted", "")])
+    assert "当日额度 1 条" in spent.body["errors"][0]["detail"]["zh"]
+    taken, hasty = sent("slow", "s1"), sent("slow", "s2")
+    assert (taken.status, taken.headers["RateLimit-Limit"]) == (202, "1")
+    assert (hasty.status, codes(hasty)) == (429, [("rate_limited", "")])
+    assert 50 < int(hasty.headers["Retry-After"]) <= 100
+    assert hasty.body["errors"][0]["detail"]["en"].startswith("at most 0.01 requests a second; come again in ")
 
 
 def test_a_batch_is_taken_message_by_message(stage: Stage) -> None:
