@@ -1,21 +1,25 @@
-"""What intake would say about a foreign record: its own steps, asked one by one, all refusals told at once.
+"""What intake would say about a record: its own steps, asked one by one, all refusals told at once.
 
-Called by `medpost check-record` when a registry can be read. It decides nothing itself, and sends nothing: who the
-recipient is stays unasked.
+Called by `medpost check-record` and `publish message` when a registry can be read. It decides nothing itself, and sends
+nothing: who the recipient is stays unasked.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
+from msgspec import structs
+
+from console.phrasebook import chinese
+from console.registered import instead
 from infra.crypto import Keyring
 from infra.registry_changes import opened
 from infra.snapshot import Snapshot
 from infra.tokens import Verifier
 from producers.findings import Finding, error, fine, warning
-from schemas.configuration import MessageType
-from schemas.errors import Permanent
+from schemas.configuration import ENABLED, AppConfig, MessageType
+from schemas.errors import Permanent, Reason
 from schemas.records import Message
-from streams.authenticate import authenticate, authorise
+from streams.authenticate import authenticate, authorise, is_granted
 from streams.prioritise import lane_of, lifetime
 from streams.render import values_of
 
@@ -28,27 +32,50 @@ def ask(
 ) -> list[Finding]:
     """What the registry says about a message, as if it arrived now; `headers` None and `topic` "": not told."""
     snapshot, keyring = registry
-    found = list(_who(message, headers, snapshot, keyring, now_ms))
-    kind = snapshot.types.get(message.type)
-    if message.app_id in snapshot.apps:
-        found += _refusals(lambda: authorise(message, snapshot))
+    found, kind = list(refusals(message, snapshot, now_ms)), snapshot.types.get(message.type)
+    if headers is not None and message.app_id in snapshot.apps:
+        found += _token(message, headers, opened(snapshot.apps[message.app_id], keyring), now_ms)
     if kind is not None:
-        found += _refusals(lambda: values_of(message, kind))
-        found += _refusals(lambda: lifetime(message, kind, now_ms))
         found += _lane(message, kind, topic)
     return found or [fine(PLACE, f"应用、类型、参数均合登记（第 {snapshot.version} 版）")]
 
 
-def _who(
-    message: Message, headers: Headers | None, snapshot: Snapshot, keyring: Keyring, now_ms: int
-) -> Iterator[Finding]:
-    app = snapshot.apps.get(message.app_id)
+def refusals(message: Message, snapshot: Snapshot, now_ms: int) -> Iterator[Finding]:
+    """Everything for which intake would refuse the message, whoever signed it and whoever it is for."""
+    app, kind = snapshot.apps.get(message.app_id), snapshot.types.get(message.type)
     if app is None:
-        known = "、".join(sorted(snapshot.apps))
-        yield error(PLACE, f"app_id 未登记（app_unknown）；已登记：{known}", "向平台管理员登记应用")
-    elif headers is not None:
-        verifier = Verifier({app.app_id: opened(app, keyring)}, lambda _app, key: key.sealed)
-        yield from _refusals(lambda: authenticate(message, headers, verifier, now_ms))
+        text = f"app_id 未登记（{Reason.APP_UNKNOWN}）；{instead(message.app_id, snapshot.apps)}"
+        yield error(PLACE, text, "向平台管理员登记应用")
+    elif app.status != ENABLED:
+        yield error(PLACE, f"会被拒绝（{Reason.APP_DISABLED}）：应用已停用", "向平台管理员询问")
+    if kind is None:
+        yield error(
+            PLACE, f"会被拒绝（{Reason.TYPE_UNKNOWN}）：消息类型未登记；{instead(message.type, snapshot.types)}"
+        )
+        return
+    if app is not None:
+        yield from _refusals(lambda: authorise(message, snapshot))
+        yield from _channels(message, app, kind)
+    yield from _refusals(lambda: values_of(message, kind))
+    yield from _refusals(lambda: lifetime(message, kind, now_ms))
+
+
+def _channels(message: Message, app: AppConfig, kind: MessageType) -> Iterator[Finding]:
+    """A choice that the type does not have, and channels that the application may not use."""
+    used = [entry.channel for entry in kind.channels]
+    foreign = [name for name in message.channels if name not in used]
+    if foreign:
+        text = f"会被拒绝（{Reason.CHANNEL_NOT_GRANTED}）：类型 {kind.type} 不用渠道 {'、'.join(foreign)}"
+        yield error(PLACE, text, f"可用：{'、'.join(used)}")
+        return
+    wanted = message.channels or used
+    if wanted and not any(is_granted(app.channels, name) for name in wanted):
+        yield error(PLACE, f"会被拒绝（{Reason.NO_CHANNEL}）：应用 {app.app_id} 无权使用渠道 {'、'.join(wanted)}")
+
+
+def _token(message: Message, headers: Headers, app: AppConfig, now_ms: int) -> Iterator[Finding]:
+    verifier = Verifier({app.app_id: structs.replace(app, status=ENABLED)}, lambda _app, key: key.sealed)
+    yield from _refusals(lambda: authenticate(message, headers, verifier, now_ms))
 
 
 def _refusals(step: Callable[[], Any]) -> Iterator[Finding]:
@@ -56,7 +83,7 @@ def _refusals(step: Callable[[], Any]) -> Iterator[Finding]:
     try:
         step()
     except Permanent as refusal:
-        yield error(PLACE, f"会被拒绝（{refusal.reason}）：{refusal.detail}")
+        yield error(PLACE, f"会被拒绝（{refusal.reason}）：{chinese(refusal.detail)}")
 
 
 def _lane(message: Message, kind: MessageType, topic: str) -> Iterator[Finding]:

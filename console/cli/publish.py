@@ -14,18 +14,22 @@ from typing import Annotated, Final
 
 import typer
 
-from console import offers, publish_report
+from console import offers, publish_report, record_rules
 from console.credentials import Credentials, clients_for, read_credentials
 from console.listing import Format, FormatOption, show_one
 from console.progress import meter
 from console.publishing import Desk, Offer, publish
+from console.registered import glance
 from infra import settings as settings_module
-from infra.clock import SHANGHAI
+from infra.clock import SHANGHAI, SystemClock
 from infra.kafka import ping
+from infra.settings import Settings
 from producers import mapping_files, requests
 from producers.hl7.charset import codec_named
 from producers.hl7_feed import Reader
-from producers.requests import Fields
+from producers.refusals import Refused
+from producers.requests import Fields, MessageRequest
+from schemas.errors import Reason
 
 app = typer.Typer(help="发布消息：单条、JSON 行、HL7 v2 文件。", no_args_is_help=True)
 
@@ -52,6 +56,7 @@ def message(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     expires_at: Annotated[datetime | None, typer.Option("--expires-at", help="过期时刻，北京时间")] = None,
     key_file: KeyFile = None,
     dry_run: DryRun = False,
+    no_check: Annotated[bool, typer.Option("--no-check", help="不先核对登记，由 intake 判断")] = False,
     form: FormatOption = Format.TABLE,
 ) -> int:
     """Publish one message and print its id."""
@@ -72,6 +77,8 @@ def message(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         return 0
     settings = settings_module.load()
     ping(settings_module.kafka_endpoint(settings), BROKER_S)
+    if not no_check:
+        _check(settings, app_id, request)
     with closing(clients_for(settings, _keys(key_file))) as clients:
         client = clients.client_of(app_id)
         message_id, lane = client.submit(request).result(), client.lane_of(request)
@@ -79,6 +86,19 @@ def message(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     if form is Format.TABLE:
         typer.echo(f"查看进展：medpost messages get {message_id}", err=True)
     return 0
+
+
+def _check(settings: Settings, app_id: str, request: MessageRequest) -> None:
+    """Raise Refused for what intake would surely refuse; says nothing where the registry cannot be read."""
+    snapshot = glance(settings)
+    if snapshot is None:
+        return
+    now_ms = SystemClock().now_ms()
+    found = list(record_rules.refusals(requests.as_message(request, app_id, "", now_ms), snapshot, now_ms))
+    if found:
+        text = "；".join(finding.text for finding in found)
+        remedy = "；".join(finding.remedy for finding in found if finding.remedy)
+        raise Refused(Reason.PARAM_INVALID, f"没有发布：{text}", remedy or "改正后再发；--no-check 不先核对登记")
 
 
 def _in_shanghai(given: datetime | None) -> datetime | None:

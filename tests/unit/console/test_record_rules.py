@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
+from msgspec import structs
 
-from console.record_rules import ask
+from console.record_rules import ask, refusals
 from infra.registry_changes import sealed
 from infra.snapshot import Snapshot
 from producers.findings import Level
@@ -62,3 +63,32 @@ def test_a_detour_through_another_lane_is_a_warning() -> None:
     findings = ask(message(), None, TOPIC, (held(lane="urgent"), KEYRING), T0_MS)
     assert [one.level for one in findings] == [Level.WARNING]
     assert "messages.urgent" in findings[0].remedy
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"type": "lab_repot"}, "type_unknown）：消息类型未登记；是否应为 lab_report？"),
+        ({"app_id": "lsi"}, "是否应为 lis？"),
+        ({"channels": ["sms", "fax"]}, "不用渠道 fax"),
+        ({"personalisation": {}}, "缺少参数 item"),
+    ],
+)
+def test_a_refusal_is_told_in_chinese_with_what_was_meant(changes: dict[str, Any], told: str) -> None:
+    """Names are compared with those of the registry."""
+    assert [told in one.text for one in refusals(message(**changes), held(), T0_MS)] == [True]
+
+
+def test_an_application_needs_its_own_right_to_a_channel() -> None:
+    """One that it may use is enough; of none, intake would find no channel."""
+    only_sms = structs.replace(APP, channels=["sms"])
+    assert list(refusals(message(), snapshot(kind(), app=only_sms), T0_MS)) == []
+    (found,) = refusals(message(channels=["webhook"]), snapshot(kind(), app=only_sms), T0_MS)
+    assert "no_channel" in found.text
+
+
+def test_a_disabled_application_is_told_once() -> None:
+    """Also where its token is judged."""
+    off = snapshot(kind(), app=sealed(structs.replace(APP, status=DISABLED), KEYRING))  # type: ignore[arg-type]  # as above
+    findings = ask(message(), [token()], TOPIC, (off, KEYRING), T0_MS)
+    assert ["app_disabled" in one.text for one in findings] == [True]

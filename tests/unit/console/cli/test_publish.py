@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from typer.testing import CliRunner, Result
 from console.cli import publish
 from console.sample.hospital import EVENTS
 from producers import requests
+from producers.requests import MessageRequest
 from schemas.errors import MedpostError
+from tests.hospital import kind, snapshot
 
 
 def run(*arguments: str, stdin: bytes = b"") -> Result:
@@ -76,3 +79,62 @@ def test_an_unknown_mapping_is_refused(tmp_path: Path) -> None:
     for mapping in ("nowhere", str(tmp_path / "m.yaml")):
         done = run("hl7", str(EVENTS), "--mapping", mapping, "--dry-run")
         assert isinstance(done.exception, MedpostError)
+
+
+class Broker:
+    """Stands for the clients: keeps what was submitted."""
+
+    def __init__(self) -> None:
+        self.submitted: list[str] = []
+
+    def client_of(self, _app: str) -> "Broker":
+        """Itself."""
+        return self
+
+    def submit(self, request: MessageRequest) -> "Future[str]":
+        """Safe at once."""
+        self.submitted.append(request.type)
+        answer: Future[str] = Future()
+        answer.set_result("m1")
+        return answer
+
+    def lane_of(self, _request: MessageRequest) -> str:
+        """Any."""
+        return "normal"
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.fixture
+def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
+    """A broker that answers, and a registry of one application and one type."""
+    found = Broker()
+    monkeypatch.setenv("MEDPOST_KAFKA", "127.0.0.1:9")
+    monkeypatch.setattr(publish, "ping", lambda *_: None)
+    monkeypatch.setattr(publish, "glance", lambda _: snapshot(kind()))
+    monkeypatch.setattr(publish, "clients_for", lambda *_: found)
+    return found
+
+
+def asked(kind_id: str, *more: str) -> Result:
+    """The command for a message of that type."""
+    return run("message", "--app", "lis", "--type", kind_id, "--to", "patient_id=P1", "--param", "item=x", *more)
+
+
+def test_what_intake_would_refuse_is_refused_before_it_is_published(broker: Broker) -> None:
+    """At once, with what was probably meant."""
+    done = asked("lab_repot")
+    assert isinstance(done.exception, MedpostError)
+    assert "没有发布" in done.exception.detail
+    assert "是否应为 lab_report？" in done.exception.detail
+    assert broker.submitted == []
+    assert (asked("lab_report").exit_code, broker.submitted) == (0, ["lab_report"])
+
+
+def test_the_check_can_be_left_out(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the option, or because no registry can be read: then intake judges."""
+    assert asked("lab_repot", "--no-check").exit_code == 0
+    monkeypatch.setattr(publish, "glance", lambda _: None)
+    assert asked("lab_repot").exit_code == 0
+    assert broker.submitted == ["lab_repot", "lab_repot"]
