@@ -5,6 +5,7 @@ end, and prints what came of it. Stops again what it started itself, unless told
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 from typing import Annotated, Final
@@ -116,6 +117,7 @@ def _outcomes(store: Store, since_ms: int, snapshot: Snapshot) -> None:
     found = queries.outcomes_by_type_and_channel(store, since_ms)
     show(outcomes.rows(found, snapshot), outcomes.headings(snapshot), Format.TABLE)
     typer.echo(f"  {outcomes.totals(found)}。{outcomes.TIMED}")
+    typer.echo(f"  {outcomes.ONCE}")
     refused = [
         {"reason": words.of_reason(row.reason), "app": row.app_id or "—", "requests": row.requests}
         for row in queries.refusals_by_reason(store, since_ms)
@@ -150,7 +152,14 @@ def _phone(received: Sequence[Received]) -> None:
         for message in by_turns(newest.values())[:SHOWN_MESSAGES]
     ]
     show(rows, {"at": "时间", "channel": "渠道", "to": "收件人", "text": "内容"}, Format.TABLE)
-    typer.echo(f"  共收到 {len(received)} 条")
+    typer.echo(f"  {counted(received)}")
+
+
+def counted(received: Iterable[Received]) -> str:
+    """How many arrived, in all and by channel, the busiest first."""
+    by_channel = Counter(message.channel for message in received)
+    listed = "、".join(f"{channel} {count}" for channel, count in by_channel.most_common())
+    return f"共收到 {by_channel.total()} 条" + (f"：{listed}" if listed else "")
 
 
 def by_turns(received: Iterable[Received]) -> list[Received]:

@@ -15,6 +15,10 @@ SUCCEEDED: Final = frozenset(DONE_BY_LEVEL.values())
 UNKNOWN_TYPE: Final = "（未知类型）"
 TIMED: Final = "p50/p95 从受理算到最高一级证明：有回执的短信，算到回执取回之时"
 """What the times in the table are; said below it."""
+ONCE: Final = (
+    "一条消息可同时走几个渠道（如电子发票：微信与邮件），只计在使它结束的那个渠道；各渠道实际收到的条数见第 6 步"
+)
+"""Why a channel that carried many messages may be empty in the table."""
 
 
 def headings(snapshot: Snapshot) -> dict[str, str]:
