@@ -10,6 +10,9 @@ import base64
 import binascii
 import quopri
 import re
+from collections.abc import Iterator
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
 from email.message import Message
 from email.parser import BytesHeaderParser
 from typing import Final
@@ -27,6 +30,7 @@ LOOKED_AT_BYTES: Final = 262_144
 """The report stands before what is sent back of the mail."""
 HEAD_BYTES: Final = 32_768
 REPORT_BYTES: Final = 65_536
+SUBJECT_CHARS: Final = 1_000
 PARTS: Final = 20
 DEPTH: Final = 3
 RECIPIENTS: Final = 50
@@ -34,19 +38,21 @@ FAILED, DELAYED, DELIVERED = "failed", "delayed", "delivered"
 WITHOUT_CODE: Final = "bounced"
 """Stands in the book for a bounce that gives no reason."""
 REPORTS: Final = frozenset({"message/delivery-status", "message/global-delivery-status"})
+ACTIONS: Final = frozenset({FAILED, DELAYED, DELIVERED, "relayed", "expanded"})
 BY_CLASS: Final = {"2": DELIVERED, "4": DELAYED, "5": FAILED}
 
 _FIELD: Final = re.compile(r"^(Action|Status):[ \t]*([A-Za-z0-9.]+)", re.IGNORECASE | re.MULTILINE)
 _STATUS: Final = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
 _IN_WORDS: Final = re.compile(rb"(?<![0-9.])([45]\.[0-9]\.[0-9]{1,3})(?![0-9]|\.[0-9])")
-_REPLY: Final = re.compile(rb"(?<![0-9.])(5[0-9]{2})[ -]", re.MULTILINE)
+_REPLY: Final = re.compile(rb"(?:^|[:>] )5[0-9]{2}[ -]", re.MULTILINE)
 _COPY: Final = re.compile(
     rb"\n(?:-+ ?(?:Below this line|This is a copy|Original message|Returned message|Message header|Undelivered mess)"
     rb"|Content-Type: *(?:message/rfc822|text/rfc822-headers))",
     re.IGNORECASE,
 )
 _DAEMON: Final = re.compile(r"(?:^|[<\s\"])(?:mailer-daemon|postmaster)(?:@|[>\s\"]|$)", re.IGNORECASE)
-_LATE: Final = re.compile(r"delay|warning|延迟|推迟", re.IGNORECASE)
+_LATE: Final = re.compile(r"delay|warning|延迟|推迟|暂时", re.IGNORECASE)
+_FINAL: Final = re.compile(r"fail|undeliver|return|reject|退信|失败", re.IGNORECASE)
 
 
 class Said(Struct, frozen=True):
@@ -67,8 +73,7 @@ def notice_of(body: bytes, sender: str, echo: str) -> Notice | None:
 
 def _meaning(said: Said) -> Meaning:
     if said.action != FAILED:
-        told = CODES.of(said.action)
-        return told if told.status != Status.FAILED else Meaning(Status.ACCEPTED)
+        return CODES.of(said.action)
     why = CODES.of(said.code or WITHOUT_CODE)
     return why if why.status == Status.FAILED else Meaning(Status.FAILED, Reason.UNMAPPED)
 
@@ -83,7 +88,7 @@ def said_in(body: bytes, sender: str) -> Said | None:
         return _of_report(report) or Said(FAILED)
     is_answer = any(headers.get(name) for name in ("X-Autoreply", "X-Autorespond")) or _is_answer(headers)
     if _is_of_a_server(headers, sender) or (not is_answer and sender in ("", "<>")):
-        return _in_words(str(headers.get("Subject", "")), _decoded(headers, text))
+        return _in_words(_subject(headers), b"\n".join(_texts(headers, text, DEPTH)))
     return None
 
 
@@ -135,7 +140,9 @@ def _of_report(report: str) -> Said | None:
 def _of_recipient(group: str) -> Said | None:
     fields = {name.lower(): value for name, value in _FIELD.findall(group.replace("\r", ""))}
     status = fields.get("status", "") if _STATUS.fullmatch(fields.get("status", "")) else ""
-    action = fields.get("action", "").lower() or BY_CLASS.get(status[:1], "")
+    action = fields.get("action", "").lower()
+    if action not in ACTIONS:
+        action = BY_CLASS.get(status[:1], "")
     return Said(action, status) if action else None
 
 
@@ -146,10 +153,32 @@ def _in_words(subject: str, text: bytes) -> Said:
     """A bounce without a report: failed, unless it says no more than that it takes long."""
     ours = _COPY.split(text, 1)[0]
     codes = [one.decode() for one in _IN_WORDS.findall(ours)]
+    of_now = next((one for one in codes if one[0] == "4"), "")
+    if _LATE.search(subject) and not _FINAL.search(subject):
+        return Said(DELAYED, of_now)
     final = next((one for one in codes if one[0] == "5"), "")
-    if final or _REPLY.search(ours):
+    if final or not of_now or _REPLY.search(ours):
         return Said(FAILED, final)
-    return Said(DELAYED, codes[0]) if codes else Said(DELAYED if _LATE.search(subject) else FAILED)
+    return Said(FAILED if _FINAL.search(subject) else DELAYED, of_now)
+
+
+def _texts(headers: Message, text: bytes, depth: int) -> Iterator[bytes]:
+    """The words of a mail; none of what is sent back of ours."""
+    if headers.get_content_maintype() == "text":
+        yield _decoded(headers, text)
+    boundary = headers.get_boundary() if headers.get_content_maintype() == "multipart" and depth else None
+    for part in _parts(text, boundary) if boundary else ():
+        head, inner = _parted(part)
+        yield from _texts(_headers(head), inner, depth - 1)
+
+
+def _subject(headers: Message) -> str:
+    """The subject as people read it; as it stands where that cannot be told."""
+    raw = str(headers.get("Subject", ""))[:SUBJECT_CHARS]
+    try:
+        return str(make_header(decode_header(raw)))
+    except (LookupError, ValueError, HeaderParseError):
+        return raw
 
 
 # -- the form of a mail

@@ -53,7 +53,7 @@ def one(action: str, status: str) -> bytes:
         ("delivered", "2.1.5", "delivered", ""),
         ("relayed", "2.0.0", "accepted", ""),
         ("expanded", "2.0.0", "accepted", ""),
-        ("astonished", "5.1.1", "accepted", ""),
+        ("astonished", "5.1.1", "failed", "recipient_invalid"),
     ],
 )
 def test_a_report_is_read(action: str, status: str, told: str, reason: str) -> None:
@@ -110,9 +110,9 @@ def test_other_forms_of_the_same_report() -> None:
     [
         ("<a@b.example>:\nSorry, no mailbox here by that name. (#5.1.1)\n", Said("failed", "5.1.1")),
         ("host mx[192.5.1.1] said: 550 5.7.1 rejected\n", Said("failed", "5.7.1")),
-        ("SMTP error: 550 no such user\n", Said("failed")),
+        ("SMTP error: 550 no such user\n4.4.1 before", Said("failed")),
         ("It did not work.\n", Said("failed")),
-        ("Still trying: 4.4.1 no answer\n", Said("delayed", "4.4.1")),
+        ("Gave up: 4.4.1 no answer\n", Said("failed", "4.4.1")),
         ("It did not work.\n\n--- Below this line is a copy of the message.\n\nDose 5.2.1, K 4.1.2\n", Said("failed")),
     ],
 )
@@ -126,6 +126,20 @@ def test_words_that_it_takes_long_are_not_the_end() -> None:
     """Sendmail's warning after four hours."""
     warning = mail(DAEMON, "Subject: Warning: could not send message for past 4 hours", body="Will keep trying.")
     assert said_in(warning, "<>") == Said("delayed")
+    assert said_in(mail(DAEMON, "Subject: mail status", body="4.4.1 no answer"), "<>") == Said("delayed", "4.4.1")
+    told = f"=?utf-8?B?{base64.b64encode('邮件投递延迟'.encode()).decode()}?="
+    assert said_in(mail(DAEMON, f"Subject: {told}", body="550 bytes, 4.4.1"), "<>") == Said("delayed", "4.4.1")
+
+
+def test_words_are_found_in_parts_too() -> None:
+    """As the great Chinese mail services write them: HTML, encoded, from their PostMaster."""
+    page = base64.b64encode("<p>收件人邮箱不存在 host said: 550 5.1.1 unknown</p>".encode()).decode()
+    parts = (
+        f"--p\nContent-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: base64\n\n{page}\n"
+        "--p\nContent-Type: message/rfc822\n\nSubject: 5.7.1\n\n5.7.1\n--p--\n"
+    )
+    heads = ("From: PostMaster@qq.example", "Content-Type: multipart/mixed; boundary=p", "Subject: =?x-none?B?!?=")
+    assert said_in(mail(*heads, body=parts), "<>") == Said("failed", "5.1.1")
 
 
 @pytest.mark.parametrize(
