@@ -6,6 +6,7 @@ never decides, and never opens a sealed part.
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from msgspec import Struct, structs
@@ -14,6 +15,7 @@ from schemas import ids
 from schemas.errors import Reason
 from schemas.records import Delayed, Delivery, Event, Outcome, Request
 from schemas.statuses import Stage, Status
+from streams import series
 from streams.asked import STEPS as ASKED
 from streams.asked import replacing
 from streams.decide import Conclusion
@@ -21,7 +23,15 @@ from streams.fold import Effect
 from streams.message_state import ChannelState, MessageState, Phase, Place, find
 
 _ACCEPTED: Final[str] = Stage.ACCEPTED  # to name an enum's member costs 0.2 us
-Record = Event | Delivery | Outcome | Request | Delayed
+
+
+class Onward(Struct, frozen=True):
+    """An event for the log of another message, wherever that is: the acceptance of a later sending."""
+
+    event: Event
+
+
+Record = Event | Delivery | Outcome | Request | Delayed | Onward
 
 
 class Author(Struct, frozen=True):
@@ -93,7 +103,7 @@ def _lateness_ms(state: MessageState, now_ms: int) -> int:
 
 def _is_possible_duplicate(state: MessageState) -> bool:
     """Whether somebody may have got it twice: a lost answer, and another call after it."""
-    return any(channel.possible_duplicate and channel.tries > 1 for channel in state.channels)
+    return any(one.possible_duplicate and (one.tries > 1 or one.is_racing) for one in state.channels)
 
 
 def delivery(author: Author, message_id: bytes, state: MessageState, channel: ChannelState, sealed: bytes) -> Delivery:
@@ -168,11 +178,13 @@ def after_issued(author: Author, state: MessageState, event: Event) -> Iterator[
 
 
 def after_accepted(author: Author, state: MessageState, event: Event) -> Iterator[Record]:
-    """The announcements of channels that the plan could not use, and what it asks of the message that it replaces."""
+    """Announcements of channels that cannot be used, what is asked of the message it replaces, its later sendings."""
     yield from skipped(author, state, event)
     asked = replacing(event)
     if asked is not None:
         yield asked
+    if state.repeats:
+        yield from map(Onward, islice(series.later(event), state.repeats))
 
 
 def skipped(author: Author, state: MessageState, event: Event) -> Iterator[Event]:

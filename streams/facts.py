@@ -103,6 +103,7 @@ def _proof(state: MessageState, channel: ChannelState, event: Event, place: Plac
         return False
     channel.level = level
     if level >= channel.success:
+        channel.is_racing = channel.is_racing or (channel.phase == Phase.ISSUED and event.attempt != channel.attempt)
         channel.phase, channel.reason = Phase.SUCCEEDED, ""
     elif channel.phase in QUEUED or channel.phase == Phase.SILENT or _is_answer(channel, event):
         _start_clock(state, channel, place)

@@ -56,7 +56,8 @@ class ChannelState(Struct, array_like=True, gc=False):
     `attempt` counts issues, `tries` those that were claimed; `try_group` rises after a definite failure, and with it
     the provider's idempotency key. `seq` is its place in the waiting line, 0 before it had one. `avoid` is the provider
     that refused last. While it is tried again, `refused` is the attempt that was refused last and `refusal` why;
-    `is_last_try` means that a refusal of the kind that is tried once more has been.
+    `is_last_try` means that a refusal of the kind that is tried once more has been; `is_racing`, that an attempt was
+    issued and not claimed when an earlier one was proved: it may be called all the same.
     """
 
     channel: str
@@ -80,6 +81,7 @@ class ChannelState(Struct, array_like=True, gc=False):
     refused: int = 0
     refusal: str = ""
     is_last_try: bool = False
+    is_racing: bool = False
 
 
 class MessageState(Struct, array_like=True, gc=False):
@@ -89,7 +91,8 @@ class MessageState(Struct, array_like=True, gc=False):
     from then on the state is kept until `forget_at` to recognise repeats and late receipts. `completed_at` are the
     offsets of the `completed` events that counted. `tries`, quiet hours and `fallbacks_per_hour` as in `Plan`;
     `falls_back`: when a channel is down, the next one begins. `withdrawn` is the reason why nothing more is to be sent,
-    `requests` are the ids (hex) of what was asked last.
+    `requests` are the ids (hex) of what was asked last. The first of a message that repeats knows how many sendings
+    come after it (`repeats`), and when the last of them ends.
     """
 
     app_id: str
@@ -116,6 +119,8 @@ class MessageState(Struct, array_like=True, gc=False):
     falls_back: bool = False
     withdrawn: str = ""
     requests: list[str] = []
+    repeats: int = 0
+    series_end: int = 0
 
 
 class Place(Struct, frozen=True, gc=False):
@@ -161,6 +166,8 @@ def first_state(event: Event) -> MessageState:
         quiet_until=plan.quiet_until,
         fallbacks_per_hour=plan.fallbacks_per_hour,
         falls_back=plan.on_channel_down == "fall_back",
+        repeats=len(plan.later),
+        series_end=plan.later[-1].expires_at if plan.later else 0,
     )
 
 

@@ -200,7 +200,11 @@ def _is_conflict(one: Logged) -> bool:
 
 
 def _again(plant: Plant, conflicts: int, watch: Watch) -> list[str]:
-    """Append the last hour again; the names of figures that moved."""
+    """Append the last hour again; the names of figures that moved.
+
+    Without the receipts role: what it had given up asking about it would ask again, and a late proof moves figures.
+    """
+    plant.freeze("receipts")
     before, ends = figures(plant), log_ends(plant)
     appended = append_again(plant, time.time_ns() // 1_000_000 - HOUR_MS, watch)
     wait_quiet(plant)

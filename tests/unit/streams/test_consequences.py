@@ -1,14 +1,16 @@
 """What follows from a conclusion: events with everything a report needs, deliveries, outcomes, announcements."""
 
+import pytest
+
 from schemas import ids
 from schemas.codec import DELIVERY, EVENT, OUTCOME
-from schemas.records import Delivery, Event, Outcome, Request
+from schemas.records import Delivery, Event, Occurrence, Outcome, Request
 from schemas.statuses import Stage
 from streams import consequences
-from streams.consequences import Author, Record
+from streams.consequences import Author, Onward, Record
 from streams.decide import decide
 from streams.fold import Effect, fold
-from streams.message_state import Place
+from streams.message_state import Phase, Place
 from tests.factories import T0, accepted, answer, plan, plan_channel
 from tests.story import ID, Story
 
@@ -132,6 +134,20 @@ def test_a_repeat_is_marked_as_possible_duplicate() -> None:
     assert story.log[-1].possible_duplicate
 
 
+@pytest.mark.parametrize(("is_dropped_first", "wanted"), [(False, True), (True, False)])
+def test_a_repeat_that_may_still_be_called_is_marked(is_dropped_first: bool, wanted: bool) -> None:
+    """The first call is proved while its repeat is with a sink: nobody knows whether that one is called as well."""
+    story = Story(accepted(ID, plan(0.6, {"x": 0.9}, on_unknown="again")))
+    story.answer(Stage.UNKNOWN, "x")
+    assert story.channel("x").attempt == 2
+    if is_dropped_first:
+        story.channel("x").phase = Phase.WAITING
+    for level in ("delivered", "read"):
+        story.tell(answer(ID, Stage.RECEIPT, "x", status=level))
+    completed = [event for event in story.log if event.stage == Stage.COMPLETED]
+    assert [event.possible_duplicate for event in completed[-1:]] == [wanted]
+
+
 def test_everything_made_can_be_encoded() -> None:
     """Every field has the type that its schema wants."""
     story = done()
@@ -153,3 +169,35 @@ def test_the_same_conclusion_makes_the_same_event() -> None:
     first = consequences.conclusion(AUTHOR, ID, story.known, made, late)
     assert first == consequences.conclusion(AUTHOR, ID, story.known, made, late)
     assert (first.stage, first.channel, first.attempt, first.status) == (Stage.TIMED_OUT, "x", 1, "timed_out")
+
+
+def test_an_acceptance_that_counts_lets_the_later_sendings_follow() -> None:
+    """To their own logs; again when it is said again, and never more than the one that counted asked for."""
+    further = [Occurrence(T0 + n * 1_000, T0 + n * 2_000, [b""] * 3) for n in (1, 2)]
+    event = accepted(ID, plan(later=further))
+    state, effect = fold(None, event, Place(0, T0))
+    assert state is not None
+    followed = list(consequences.told(AUTHOR, state, event, effect))
+    assert [one.event.message_id for one in followed if isinstance(one, Onward)] == [
+        ids.occurrence(ID, 1),
+        ids.occurrence(ID, 2),
+    ]
+    assert list(consequences.told_again(AUTHOR, state, event, Place(0, T0))) == followed
+    longer = accepted(ID, plan(later=[*further, Occurrence(T0 + 9_000, T0 + 9_999, [b""] * 3)]))
+    assert fold(state, longer, Place(1, T0)) == (state, Effect.NONE)
+    assert len(list(consequences.told_again(AUTHOR, state, longer, Place(1, T0)))) == 2
+
+
+def test_a_conflicting_request_lets_nothing_follow() -> None:
+    """Its sendings are refused with it."""
+    event = accepted(ID, plan())
+    state, _ = fold(None, event, Place(0, T0))
+    assert state is not None
+    other = accepted(ID, plan(digest=bytes(16), later=[Occurrence(T0 + 1_000, T0 + 2_000, [b""] * 3)]))
+    same, effect = fold(state, other, Place(1, T0))
+    assert (same, effect) == (state, Effect.CONFLICT)
+    told = [
+        *consequences.told(AUTHOR, state, other, effect),
+        *consequences.told_again(AUTHOR, state, other, Place(1, T0)),
+    ]
+    assert not any(isinstance(one, Onward) for one in told)
