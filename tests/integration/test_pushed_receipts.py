@@ -25,7 +25,7 @@ from infra.simulators.wechat import DEMO_AES_KEY, DEMO_PUSH_TOKEN
 from schemas import ids, topics
 from schemas.codec import CONTENT, OUTCOME, REQUEST
 from schemas.partitioner import partition_of
-from schemas.records import Event, Outcome, Plan, Request
+from schemas.records import NO_KEY, Event, Outcome, Plan, Request
 from schemas.statuses import Lane, Stage
 from tests import settle_rig
 from tests.channel_samples import delivery
@@ -105,6 +105,10 @@ class Stage_(SinkStage):  # noqa: N801 - a stage to play on, not the stages of t
         with LogReader(self.settings.kafka) as reader:
             return [REQUEST.decode(one.value) for one in reader.read_all(self.name(topics.REQUESTS))]
 
+    def pushed_by_wechat(self) -> list[Request]:
+        """As the gateway published them: they name the vendor's own id only."""
+        return [one for one in self.requests() if one.provider == "template" and one.message_id == NO_KEY]
+
 
 @pytest.fixture(scope="module")
 def stage(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage_]:
@@ -140,7 +144,8 @@ def test_what_comes_back_decides_how_a_message_ends(stage: Stage_) -> None:
     wait_for(lambda: stage.outcomes().keys() == sent.keys(), 60, "every message final")
     found = {sent[of]: (one.status, one.reason, one.channel) for of, one in stage.outcomes().items()}
     assert found == TABLE
-    time.sleep(1.5)  # the second push of ...0011 has come
+    wait_for(lambda: len(stage.pushed_by_wechat()) == 4, 20, "the second push about ...0011")
+    assert len({one.request_id for one in stage.pushed_by_wechat()}) == 3
     receipts = [one for one in stage.events() if one.stage == Stage.RECEIPT]
     told = sorted((sent[ids.show(one.message_id)], one.status) for one in receipts if one.channel != "webhook")
     status = {"0000": "delivered", "0011": "delivered"}
