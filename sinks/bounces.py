@@ -72,6 +72,10 @@ class Bounces:
         loop = asyncio.get_running_loop()
         return await loop.create_server(lambda: Conversation(self, loop), LOOPBACK, port)
 
+    def are_expected(self) -> bool:
+        """Whether mail of any account asks for them."""
+        return bool(self._known())
+
     async def handle_RCPT(  # noqa: N802 - the library's name and arguments
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:

@@ -8,6 +8,8 @@ import contextlib
 import signal
 from typing import Final
 
+import structlog
+
 from infra import settings as settings_module
 from infra.clock import SystemClock
 from infra.crypto import load_keyring
@@ -32,6 +34,8 @@ ROLE: Final = "receipts"
 TICK_S: Final = 0.1
 FLUSH_S: Final = 3.0
 CONNECTIONS: Final = 4
+
+log = structlog.get_logger("receipts")
 
 
 def run(settings: Settings) -> int:
@@ -87,15 +91,25 @@ async def _opened(bounces: Bounces, port: int) -> asyncio.Server | None:
         raise UnavailableError(f"port {port}: {problem.strerror}", "set MEDPOST_BOUNCES_PORT") from problem
 
 
+def _warned(bounces: Bounces) -> bool:
+    """Whether it was said that bounces go to nobody: once, when an account first has a return path."""
+    if not bounces.are_expected():
+        return False
+    log.warning("mail leaves with a return path, and nobody takes its bounces", remedy="set MEDPOST_BOUNCES_PORT")
+    return True
+
+
 async def _serve(receipts: Receipts, registry: Registry, health: Health, bounces: Bounces, port: int) -> None:
     stopping = asyncio.Event()
     server = await _opened(bounces, port)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    is_heard = server is not None
     try:
         while not stopping.is_set():
             health.tick()
             if registry.is_ready:
+                is_heard = is_heard or _warned(bounces)
                 await receipts.look()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), TICK_S)

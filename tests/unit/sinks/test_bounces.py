@@ -179,3 +179,10 @@ async def test_one_connection_too_many_is_told_to_come_again(desk: Desk) -> None
     assert (link.written[:3], link.is_closed) == (b"421", True)
     one.connection_lost(None)
     assert bounces.connections == CONNECTIONS
+
+
+async def test_bounces_are_expected_where_mail_has_a_return_path(desk: Desk) -> None:
+    """Of an account whose key is there."""
+    cases: list[tuple[dict[str, Any], bool]] = [({}, True), ({"secrets": b""}, False), ({"settings": {}}, False)]
+    for told, wanted in cases:
+        assert Bounces(Registered(**told), desk.tell, HandClock(NOW)).are_expected() is wanted

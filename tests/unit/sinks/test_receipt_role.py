@@ -1,6 +1,7 @@
 """The receipts role as a process: the listener for bounces, and how one receipt is published."""
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from schemas.codec import REQUEST
 from schemas.errors import UnavailableError
 from schemas.records import Request
+from sinks import receipt_role
 from sinks.receipt_role import _opened, _teller
 from sinks.receipts import FOUND
 
@@ -60,3 +62,13 @@ async def test_bounces_are_taken_where_a_port_is_set() -> None:
     with pytest.raises(UnavailableError, match="port 2526") as raised:
         await _opened(door, 2526)
     assert "MEDPOST_BOUNCES_PORT" in raised.value.remedy
+
+
+def test_a_return_path_without_a_listener_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the registry first has one; not while it has none."""
+    said: list[str] = []
+    monkeypatch.setattr(receipt_role.log, "warning", lambda text, **_: said.append(text))
+    for expected in (False, True):
+        bounces: Any = SimpleNamespace(are_expected=lambda expected=expected: expected)
+        assert receipt_role._warned(bounces) is expected
+    assert len(said) == 1
