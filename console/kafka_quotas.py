@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from console.phrasebook import chinese
 from infra import client_quotas
 from infra import settings as settings_module
 from infra.client_quotas import BYTES_PER_MESSAGE, CONSUMER, PRODUCER, REQUESTS, QuotaChange
@@ -45,7 +46,7 @@ def differing(settings: Settings, before: Apps, after: Apps) -> tuple[list[Quota
     try:
         held = quotas.described(settings_module.kafka_endpoint(settings))
     except UnavailableError as problem:
-        refusal = Line(f"Kafka 配额读不到（{problem.detail}）→ {AGAIN}", is_warning=True)
+        refusal = Line(f"Kafka 配额读不到（{chinese(problem.detail)}）→ {AGAIN}", is_warning=True)
         return [], [refusal] if said or wanted else []
     strangers = client_quotas.foreign(wanted, held, after.values())
     left = [
@@ -69,7 +70,7 @@ def put_into_effect(settings: Settings, before: Apps, after: Apps) -> list[Line]
     try:
         refused = quotas.alter(settings_module.kafka_endpoint(settings), wanted)
     except UnavailableError as problem:
-        return [*besides, Line(f"Kafka 配额未设置（{problem.detail}）→ {AGAIN}", is_warning=True)]
+        return [*besides, Line(f"Kafka 配额未设置（{chinese(problem.detail)}）→ {AGAIN}", is_warning=True)]
     done = [Line(f"✓ {sentence(change)}") for change in found if change.user not in refused]
     not_done = [
         Line(f"Kafka 用户 {user} 的配额未设置：Broker 拒绝（{why}）→ {AGAIN}", is_warning=True)

@@ -235,6 +235,8 @@ _TYPES: Final[tuple[tuple[str, Sentence], ...]] = (
     (r"quiet_from", _minutes("免打扰开始")),
     (r"quiet_until", _minutes("免打扰结束")),
     (r"send_times", _minutes("发送时刻")),
+    (r"repeat_days", _plain("每隔几天重复（0 为不重复）")),
+    (r"repeat_times", _plain("共发送几次（0 为一次）")),
     (
         r"parameters\.([^.]+)\.required",
         lambda part, _, after: f"参数 {part} 改为{'必填' if after == 'true' else '选填'}",

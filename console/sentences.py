@@ -4,6 +4,7 @@ Called by `medpost messages events` and the sample run. "The provider took it" i
 needs a receipt. It never shows an address or a text, because events hold none.
 """
 
+import re
 from typing import Final
 
 from console import words
@@ -11,7 +12,7 @@ from infra.queries import TraceEvent
 from schemas.statuses import Stage, Status
 
 _BY_STAGE: Final[dict[str, str]] = {
-    Stage.ACCEPTED: "平台已受理，发送计划已定{appointed}",
+    Stage.ACCEPTED: "平台已受理{which}，发送计划已定{appointed}",
     Stage.REJECTED: "平台拒绝了这次请求：{why}",
     Stage.ISSUED: "派发给渠道 {channel}（第 {attempt} 次）",
     Stage.SENDING: "正在提交给渠道 {channel}",
@@ -32,6 +33,8 @@ _BY_STAGE: Final[dict[str, str]] = {
     Stage.HELD: "渠道 {channel} 暂不发送{until}{because}",
     Stage.COMPLETED: "结束：{status}{by}{because}，历时 {span}",
 }
+_PLACE: Final = re.compile(r"([1-9][0-9]*)/([1-9][0-9]*)(?: of |$)")
+"""Which sending of a message that repeats was accepted."""
 _OUTCOMES: Final[dict[str, str]] = {
     Status.ACCEPTED: "渠道商 {who} 已接收{number}",
     Status.FAILED: "渠道商 {who} 未接收：{why}",
@@ -63,4 +66,5 @@ def _parts(event: TraceEvent) -> dict[str, object]:
         "appointed": f"，定于 {words.moment(event.until_ms)} 发送" if event.until_ms else "",
         "until": f"到 {words.moment(event.until_ms)}" if event.until_ms else "",
         "span": words.span(event.latency_ms),
+        "which": f"（共 {place[2]} 次中的第 {place[1]} 次）" if (place := _PLACE.match(event.detail)) else "",
     }

@@ -221,6 +221,13 @@ class TypeChannelForm(Form):
         return records.TypeChannel(self.channel, self.weight, self.success, self.timeout, template)
 
 
+class RepeatForm(Form):
+    """How often a message of a type is sent in all, and after how many days again."""
+
+    every_days: Annotated[int, Field(ge=1, le=180, strict=True)]
+    times: Annotated[int, Field(ge=2, le=60, strict=True)]
+
+
 class TypeForm(Form):
     """A kind of message. Times of day are Beijing's; without `quiet` and `send_times` it goes out at any hour."""
 
@@ -237,6 +244,7 @@ class TypeForm(Form):
     tries: Annotated[int, Field(ge=1, le=20, strict=True)] | None = None
     quiet: QuietHours | None = None
     send_times: Annotated[list[Minute], Field(max_length=48)] = []
+    repeat: RepeatForm | None = None
     fallbacks_per_hour: Annotated[int, Field(ge=1, strict=True)] | None = None
     parameters: list[ParameterForm] = []
     channels: Annotated[list[TypeChannelForm], Field(min_length=1)]
@@ -269,6 +277,8 @@ class TypeForm(Form):
             quiet_until=quiet_until,
             send_times=sorted(self.send_times),
             fallbacks_per_hour=self.fallbacks_per_hour or 0,
+            repeat_days=self.repeat.every_days if self.repeat else 0,
+            repeat_times=self.repeat.times if self.repeat else 0,
         )
 
 

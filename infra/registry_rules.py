@@ -18,6 +18,8 @@ from schemas.errors import Permanent
 from schemas.statuses import LEVELS
 
 DAY_MINUTES: Final = 1_440
+MAX_DAYS_AHEAD: Final = 400
+"""Intake schedules nothing for later."""
 T = TypeVar("T", str, int)
 FREE_TEXT: Final = frozenset({"content", "content_url"})
 """Variables that a type with free text has besides its parameters."""
@@ -152,6 +154,7 @@ def _type(entry: Entry, form: TypeForm, known: Known, checks: Checks) -> Iterato
     for name in _repeated([channel.channel for channel in form.channels]):
         yield entry.problem(f"渠道 {name} 重复 → 每个渠道一项", "channels")
     yield from _type_hours(entry, form)
+    yield from _type_repeats(entry, form)
     variables = {parameter.name for parameter in form.parameters} | (FREE_TEXT if form.free_text else frozenset())
     for index, channel in enumerate(form.channels):
         yield from _type_channel(entry, (index, channel), form.expires, known)
@@ -175,6 +178,21 @@ def _type_hours(entry: Entry, form: TypeForm) -> Iterator[Problem]:
     for index, minute in enumerate(form.send_times):
         if (minute - quiet_from) % DAY_MINUTES < (quiet_until - quiet_from) % DAY_MINUTES:
             yield entry.problem("发送时刻落在免打扰时段内 → 改用时段之外的时刻", "send_times", index)
+
+
+def _type_repeats(entry: Entry, form: TypeForm) -> Iterator[Problem]:
+    """A sending is over before the next one begins, and the last one is not too far ahead for intake."""
+    if form.repeat is None:
+        return
+    minutes = sorted(form.send_times) or [0]
+    following = [*minutes[1:], minutes[0] + form.repeat.every_days * DAY_MINUTES]
+    shortest_ms = min(after - before for before, after in zip(minutes, following, strict=True)) * UNITS_MS["m"]
+    if form.expires > shortest_ms:
+        yield entry.problem("expires 不得长于两次发送的间隔，否则两次会一起到 → 缩短 expires", "repeat")
+    days = form.repeat.every_days * -(-form.repeat.times // len(minutes))
+    if days > MAX_DAYS_AHEAD:
+        text = f"最后一次要在 {days} 天之后，至多 {MAX_DAYS_AHEAD} 天 → 减少 times 或缩短 every_days"
+        yield entry.problem(text, "repeat", "times")
 
 
 def _type_channel(entry: Entry, at: tuple[int, TypeChannelForm], expires_ms: int, known: Known) -> Iterator[Problem]:

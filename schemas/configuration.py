@@ -96,7 +96,8 @@ class MessageType(Struct, frozen=True):
     A message lives `expiry_ms` from its send_at when the sender names no end, and never longer than
     `max_expiry_ms`. `on_unknown`: again, query, fall_back or leave; `on_channel_down`: wait or fall_back.
     `tries`, `quiet_from`, `quiet_until` and `fallbacks_per_hour` as in `records.Plan`; `send_times` are the minutes of
-    the day (UTC+8) at which messages of the type are let go (none: at once).
+    the day (UTC+8) at which messages of the type are let go (none: at once). A message is sent `repeat_times` times in
+    all (0: once), every `repeat_days` days.
     """
 
     type: str = ""
@@ -116,6 +117,8 @@ class MessageType(Struct, frozen=True):
     quiet_until: int = 0
     send_times: list[int] = field(default_factory=list)
     fallbacks_per_hour: int = 0
+    repeat_days: int = 0
+    repeat_times: int = 0
 
 
 class ProviderAccount(Struct, frozen=True):

@@ -49,6 +49,11 @@ def from_position(topic: str, partition: int, offset: int) -> bytes:
     return _derived("position", topic, str(partition), str(offset))
 
 
+def occurrence(first: bytes, number: int) -> bytes:
+    """The id of the `number`-th later sending (from 1) of a message that repeats; `first` is the message's own."""
+    return _derived("occurrence", first.hex(), str(number))
+
+
 def parse(text: str) -> bytes:
     """A UUID's text, with or without hyphens, as 16 bytes; raises Permanent(param_invalid) for anything else."""
     if _TEXT.fullmatch(text) is None:

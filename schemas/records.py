@@ -73,12 +73,22 @@ class PlanChannel(Struct, frozen=True, gc=False):
     sealed: bytes = b""
 
 
+class Occurrence(Struct, frozen=True, gc=False):
+    """A later sending of a message that repeats: when, until when, its sealed parts in the order of the channels."""
+
+    send_at: int = 0
+    expires_at: int = 0
+    sealed: list[bytes] = field(default_factory=list)
+
+
 class Plan(Struct, frozen=True):
     """The whole decision of intake; nothing downstream asks the registry again.
 
     `send_at` 0 means at once; `digest` tells a repeat of the same request from a conflict; `supersedes` is a
     message id or empty. `tries` bounds the calls of one channel (0: the platform's bound); nothing is sent from minute
     `quiet_from` of the day (UTC+8) to `quiet_until` (equal: never quiet); `fallbacks_per_hour` 0 means no limit.
+    `later` are the further sendings of a message that repeats, each a message of its own (`ids.occurrence`) whose
+    `series` is the first one's id.
     """
 
     reference: str = ""
@@ -94,6 +104,8 @@ class Plan(Struct, frozen=True):
     quiet_from: int = 0
     quiet_until: int = 0
     fallbacks_per_hour: int = 0
+    series: bytes = b""
+    later: list[Occurrence] = field(default_factory=list)
 
 
 class Event(Struct, frozen=True, gc=False):

@@ -19,16 +19,19 @@ from schemas import ids
 from schemas.codec import CONTENT, MESSAGE
 from schemas.configuration import LIVE, TEAM, Address, TypeChannel
 from schemas.errors import Permanent, Reason
-from schemas.records import NO_KEY, Event, Message, Plan, PlanChannel
+from schemas.records import NO_KEY, Event, Message, Occurrence, Plan, PlanChannel
 from schemas.statuses import Lane, Stage, Status
+from streams import series
 from streams.authenticate import authenticate, authorise
-from streams.prioritise import lane_of, lifetime
+from streams.prioritise import MAX_AHEAD_MS, lane_of, lifetime
 from streams.render import Renderer, values_of
 from streams.resolve import Directory, Resolved, resolve
 from streams.restrict import restrict
 from streams.route import Routed, route, start
 
 MAX_REFERENCE_CHARS: Final = 256
+MAX_LATER_BYTES: Final = 512 << 10
+"""Of the texts of all later sendings together: a record of Kafka holds a MiB."""
 _NAME: Final = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 _MSGPACK: Final = msgspec.msgpack.Encoder(order="deterministic")
 
@@ -123,7 +126,16 @@ class Desk:
             (message, msgspec.structs.replace(app, team=team), resolved),
             self.snapshot,
         )
-        at = (message_id, kind.type)
+
+        def channels(of: bytes) -> list[PlanChannel]:
+            return [self._channel(each, (of, kind.type), values, resolved.addresses) for each in routed]
+
+        moments = series.moments(message, kind, send_at or accepted_at, accepted_at + MAX_AHEAD_MS)
+        later = [
+            Occurrence(*moment, [one.sealed for one in channels(ids.occurrence(message_id, number))])
+            for number, moment in enumerate(moments, start=1)
+        ]
+        _check_size(later)
         plan = Plan(
             reference=message.reference,
             digest=digest_of(message, self._rings.pseudonym),
@@ -133,11 +145,12 @@ class Desk:
             supersedes=_superseded(message),
             on_unknown=kind.on_unknown,
             on_channel_down=kind.on_channel_down,
-            channels=[self._channel(each, at, values, resolved.addresses) for each in routed],
+            channels=channels(message_id),
             tries=kind.tries,
             quiet_from=kind.quiet_from,
             quiet_until=kind.quiet_until,
             fallbacks_per_hour=kind.fallbacks_per_hour,
+            later=later,
         )
         return plan, resolved
 
@@ -188,6 +201,7 @@ class Desk:
             template_version=first[0].template_version if first else 0,
             config_version=self.snapshot.version,
             worker=self._worker,
+            detail=series.place(0, len(plan.later) + 1, message_id) if plan.later else "",
             until=plan.send_at,
             plan=plan,
         )
@@ -235,6 +249,13 @@ class Desk:
 def _skipped(entry: TypeChannel, skip: str) -> PlanChannel:
     version = entry.template.version if entry.template is not None else 0
     return PlanChannel(entry.channel, entry.weight, entry.success, entry.timeout_ms, skip, version)
+
+
+def _check_size(later: list[Occurrence]) -> None:
+    """All sendings travel with the first one's acceptance, which has to be one record."""
+    size = sum(len(part) for one in later for part in one.sealed)
+    if size > MAX_LATER_BYTES:
+        raise Permanent(Reason.TOO_LARGE, f"{len(later) + 1} sendings hold {size} bytes, at most {MAX_LATER_BYTES}")
 
 
 def _check_reference(message: Message) -> None:

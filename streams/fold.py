@@ -113,7 +113,7 @@ def _completed(state: MessageState, event: Event, place: Place) -> int:
         return Effect.NONE
     state.final, state.final_reason = event.status, event.reason
     state.completed_at.append(place.offset)
-    state.forget_at = max(state.forget_at, place.appended_at + MEMORY_MS, state.expires_at)
+    state.forget_at = max(state.forget_at, place.appended_at + MEMORY_MS, state.expires_at, state.series_end)
     for channel in state.channels:
         if channel.phase in QUEUED or channel.phase == Phase.UNSTARTED:
             channel.phase = Phase.SKIPPED

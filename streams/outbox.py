@@ -9,8 +9,9 @@ from typing import Protocol
 from infra.settings import Settings
 from schemas import topics
 from schemas.codec import DELAYED, DELIVERY, EVENT, OUTCOME, REQUEST
+from schemas.partitioner import partition_of
 from schemas.records import Delayed, Delivery, Event, Request
-from streams.consequences import Record
+from streams.consequences import Onward, Record
 
 
 class Batch(Protocol):
@@ -32,6 +33,7 @@ class Outbox:
     def __init__(self, settings: Settings, lane: str) -> None:
         self._namespace = settings.namespace
         self._lane = lane
+        self._partitions = settings.partitions
         self.events = topics.events(lane).named(settings.namespace)
         self._outcomes = topics.OUTCOMES.named(settings.namespace)
         self.delays = topics.delays(lane).named(settings.namespace)
@@ -48,6 +50,8 @@ class Outbox:
     def send(self, batch: Batch, record: Record, partition: int) -> bytes:
         """Put one record into the batch, bound for the message's partition; its bytes. Raises Permanent(too_large).
 
+        What goes `Onward` finds the partition of its own message.
+
         A `Delayed` without state is the tombstone of its message.
         """
         if isinstance(record, Event):
@@ -59,6 +63,9 @@ class Outbox:
         elif isinstance(record, Delayed):
             value = DELAYED.encode(record) if record.state else b""
             batch.send(self.delays, value or None, record.message_id, None, partition)
+        elif isinstance(record, Onward):
+            value, of = EVENT.encode(record.event), record.event.message_id
+            batch.send(self.events, value, of, None, partition_of(of, self._partitions))
         elif isinstance(record, Request):
             value = REQUEST.encode(record)
             batch.send(self.requests, value, record.request_id)

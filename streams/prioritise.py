@@ -36,12 +36,16 @@ def lifetime(message: Message, kind: MessageType, accepted_at: int) -> tuple[int
 
     It begins when the sender says, else at the next of the type's times of day; a time that is past means at once. The
     end is the sender's, at most the type's cap, and the type's default when the sender names none, both counted from
-    the beginning. Raises Permanent(time_window) for a beginning more than 400 days ahead, or not before the end;
-    Permanent(expired) for an end that was past on arrival.
+    the beginning; of a type that repeats the sender's end is that of all sendings, and lengthens the life of none.
+    Raises Permanent(time_window) for a beginning more than 400 days ahead, or not before the end; Permanent(expired)
+    for an end that was past on arrival.
     """
     send_at = _send_at(message, kind, accepted_at)
     begins_at = send_at or accepted_at
-    wanted = begins_at + kind.expiry_ms if message.expires_at is None else message.expires_at
+    own = begins_at + kind.expiry_ms
+    wanted = own if message.expires_at is None else message.expires_at
+    if kind.repeat_times > 1:
+        wanted = min(wanted, own)
     expires_at = min(wanted, begins_at + kind.max_expiry_ms)
     if expires_at <= accepted_at:
         raise Permanent(Reason.EXPIRED, "expires_at was past when the message arrived")

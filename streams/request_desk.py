@@ -66,8 +66,12 @@ class Desk:
         self._inbox.look(message_id)
 
     def copy(self, state_of: Callable[[bytes], MessageState | None], out: list[Record]) -> None:
-        """Append the copies of what concerns a message that is known by now; give up what has waited too long."""
+        """Append the copies of what concerns a message known by now, and what that means for its later sendings.
+
+        What has waited too long is given up.
+        """
         now_ms = self._clock.now_ms()
         for message_id in self._inbox.looked():
             out += self._inbox.copies(message_id, state_of(message_id), now_ms)
+        out += self._inbox.further()
         self._inbox.expire(now_ms)

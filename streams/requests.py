@@ -14,6 +14,7 @@ from infra.receipts.notice import attempt_of
 from schemas.partitioner import partition_of
 from schemas.records import NO_KEY, Event, Request
 from schemas.statuses import Stage
+from streams import series
 from streams.asked import answer_to
 from streams.consequences import Author
 from streams.message_state import MessageState
@@ -92,6 +93,7 @@ class Inbox:
         self._waiting: dict[int, tuple[Asked, int]] = {}
         self._by_message: dict[bytes, list[int]] = {}
         self._to_look: dict[bytes, None] = {}
+        self._further: list[Request] = []
 
     @property
     def position(self) -> int:
@@ -137,10 +139,16 @@ class Inbox:
         if asked.app_id and asked.app_id != state.app_id:
             self._on_ended("not allowed")
             return None
+        self._further += series.spread(asked, state.repeats)
         if asked.request_id.hex() in state.requests:
             return None
         self._on_ended("copied")
         return copy_of(asked, state, self._author, now_ms)
+
+    def further(self) -> list[Request]:
+        """What follows from the copies for later sendings of messages that repeat; each once."""
+        found, self._further = self._further, []
+        return found
 
     def _drop(self, offset: int) -> Request:
         asked = self._waiting.pop(offset)[0].request

@@ -12,6 +12,7 @@ from console import asking, words
 from console.asking import Answer, Said
 from console.cli import messages
 from console.cli.messages import Id, Reference, wanted_id
+from console.cli.series import series_in_store
 from console.listing import Format, FormatOption
 from infra import queries
 from infra import settings as settings_module
@@ -84,6 +85,8 @@ def _asked(request: Request, wait_s: float, form: Format, done: str) -> int:
         answer = _from_store(request)
     if form is Format.TABLE:
         _say(answer, ids.show(request.message_id), done)
+        if request.kind == "cancel":
+            _say_series(ids.show(request.message_id))
     else:
         told = {"answer": answer.said, "message_id": ids.show(request.message_id)}
         told |= {"request_id": request.request_id.hex(), "status": answer.status, "reason": answer.reason}
@@ -108,6 +111,17 @@ def _from_store(request: Request) -> Answer:
         return Answer(Said.UNANSWERED, found.status)
     is_done = found.status == Status.CANCELLED and request.kind == "cancel"
     return Answer(Said.DONE if is_done else Said.TOO_LATE, found.status, found.reason, found.channel)
+
+
+def _say_series(message_id: str) -> None:
+    """Whoever takes the first of a series back is told that this means the others; as far as the store is there."""
+    try:
+        with Store(settings_module.store_endpoint(settings_module.load()), messages.PATIENCE_S) as store:
+            found = series_in_store(store, message_id)
+    except UnavailableError:
+        return
+    if found is not None and found.first == message_id:
+        typer.echo(f"  其后 {found.sendings - 1} 次未发送的一并撤回；用 `medpost messages series {message_id}` 查看")
 
 
 def _say(answer: Answer, message_id: str, done: str) -> None:

@@ -29,6 +29,7 @@ NOUNS: Final = (
     "publish",
     "messages",
     "asking",
+    "series",
     "dlq",
     "hold",
     "accounts",

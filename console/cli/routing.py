@@ -98,7 +98,8 @@ def _row(each: Routed, step: str, reason: str, role: str) -> dict[str, object]:
 
 def _headline(snapshot: Snapshot, policy: tuple[AppConfig, MessageType]) -> str:
     sender, kind = policy
-    return f"{kind.name} {kind.type} · {sender.name} · {words.of_lane(kind.lane)} · 版本 {snapshot.version}"
+    repeats = f" · 每 {kind.repeat_days} 天一次，共 {kind.repeat_times} 次" if kind.repeat_times > 1 else ""
+    return f"{kind.name} {kind.type} · {sender.name} · {words.of_lane(kind.lane)}{repeats} · 版本 {snapshot.version}"
 
 
 def _sender(snapshot: Snapshot, kind: str) -> str:

@@ -60,6 +60,7 @@ PHRASES: Final = {
     "application {} is disabled": "应用 {} 已停用",
     # what was asked for
     "reference has at most {} printable characters": "业务编号至多 {} 个可打印字符",
+    "{} sendings hold {} bytes, at most {}": "重复发送的 {} 次内容共 {} 字节，至多 {}",
     "the message type is not registered": "消息类型未登记",
     "type {} is disabled": "消息类型 {} 已停用",
     "application {} may not send {}": "应用 {} 无权发送 {}",

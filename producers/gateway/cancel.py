@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from infra.queries import TraceEvent
+from infra.series import series_of
 from infra.standing import Standing
 from producers.gateway.accepting import read
 from producers.gateway.asking import is_young, unknown, wanted_id
@@ -41,7 +42,12 @@ async def cancel(counter: Counter, call: Call) -> Answer:
     known, events = await counter.library.both(message_id, app_id)
     if known is None and not is_young(counter, call, message_id):
         raise unknown()
-    settled = verdict(message_id, known, events)
+    try:
+        settled = verdict(message_id, known, events)
+    except Refused:
+        if goes_on(message_id, events):
+            await _ask(counter, call, message_id, known.lane if known else "")
+        raise
     if settled is not None:
         return settled
     await _ask(counter, call, message_id, known.lane if known else "")
@@ -97,6 +103,12 @@ def verdict(message_id: str, known: Standing | None, events: Sequence[TraceEvent
     if known.is_final or is_claimed(events):
         raise too_late(known.status if known.is_final else Status.SENDING)
     return None
+
+
+def goes_on(message_id: str, events: Sequence[TraceEvent]) -> bool:
+    """Whether further sendings follow this one, which are taken back with it even when it was sent itself."""
+    found = series_of(message_id, events)
+    return found is not None and found.first == message_id
 
 
 def is_claimed(events: Sequence[TraceEvent]) -> bool:

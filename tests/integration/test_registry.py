@@ -83,7 +83,7 @@ def test_nothing_is_ready_until_something_is_applied(settings: Settings, reading
     until(lambda: reading.is_ready, PATIENCE_S)
     assert (version, len(found)) == (1, 13 + 21 + 4 + 86)
     snapshot = reading.snapshot
-    assert (len(snapshot.apps), len(snapshot.types), len(snapshot.channels)) == (13, 21, 4)
+    assert (len(snapshot.apps), len(snapshot.types), len(snapshot.channels)) == (13, 22, 4)
     assert snapshot.channels["sms"].base_url == "http://127.0.0.1:9/aliyun/"
     assert reading.channel_secrets(snapshot.channels["sms"])["access_key_id"] == "medpost-demo-key"
 
@@ -247,7 +247,7 @@ def test_the_commands_apply_tell_and_explain(command: Callable[..., tuple[int, s
     code, said = command("registry", "diff", str(changed))
     assert (code, "发送速率：200 条/秒 → 150 条/秒" in said) == (1, True)
     code, said = command("registry", "show", "--format", "jsonl")
-    assert (code, said.count("\n")) == (0, 13 + 21 + 5 + 1)  # SMS has two providers
+    assert (code, said.count("\n")) == (0, 13 + 22 + 5 + 1)  # SMS has two providers
     code, said = command("routing", "explain", "--type", "lab_report", "--format", "jsonl")
     assert [line.split('"channel": "')[1].split('"')[0] for line in said.splitlines()] == ["wechat", "webhook", "sms"]
     code, said = command("routing", "explain", "--type", "critical_value", "--recipient", "staff_id:S001")

@@ -19,7 +19,8 @@ from infra.kafka import LogReader, Publisher
 from schemas import ids, topics
 from schemas.codec import DELAYED, DELIVERY, OUTCOME, REQUEST
 from schemas.partitioner import partition_of
-from schemas.records import Delayed, Delivery, Event, Outcome, Request
+from schemas.records import Delayed, Delivery, Event, Occurrence, Outcome, Request
+from schemas.statuses import Stage
 from tests import settle_rig
 
 if TYPE_CHECKING:
@@ -157,3 +158,42 @@ def test_requests_survive_a_kill_and_scheduled_messages_a_lost_disk(site: Site) 
     assert (made.message_id, made.attempt, made.sealed) == (third.message_id, 1, third.plan.channels[0].sealed)
     assert {of for of, kept in site.delayed().items() if kept is not None} == {third.message_id, newer.message_id}
     assert '"delays read"' in site.log.read_text("utf-8")
+
+
+def test_a_message_that_repeats_is_sent_again_and_taken_back_whole_or_in_part(site: Site) -> None:
+    """Settle dies upon it and is told twice: each sending counts once; one is taken back alone, then all others."""
+    day_ms = 24 * HOUR_MS
+    now_ms = settle_rig.now_ms()
+    later = [
+        Occurrence(now_ms + n * day_ms, now_ms + n * day_ms + HOUR_MS, [b"sealed %d" % n, b"sealed too"])
+        for n in (1, 2, 3)
+    ]
+    site.settle.send_signal(signal.SIGSTOP)
+    first = site.accept(1, later=later)
+    settle_rig.stop(site.settle)
+    site.settle = settle_rig.start_settle(site.settings, site.log)
+    wanted = [first.message_id, *(ids.occurrence(first.message_id, n) for n in (1, 2, 3))]
+    wait_until(lambda: site.delayed().keys() == {*wanted})
+    settle_rig.stop(site.settle)
+    settle_rig.publish(
+        site.publisher,
+        topics.events(settle_rig.LANE).named(site.settings.namespace),
+        first,
+        partition_of(first.message_id, 2),
+    )
+    site.settle = settle_rig.start_settle(site.settings, site.log)
+
+    site.ask("cancel", wanted[2])
+    ended = "cancelled/cancelled_by_sender"
+    wait_until(lambda: site.outcomes() == {ids.show(wanted[2]): ended})
+    site.ask("reschedule", wanted[1])
+    wait_until(lambda: [made.sealed for made in site.deliveries()] == [b"sealed 1"])
+    site.ask("cancel", first.message_id)
+    left = {ids.show(of): ended for of in (wanted[0], wanted[2], wanted[3])}
+    wait_until(lambda: site.outcomes().items() >= left.items())
+    assert {made.message_id for made in site.deliveries()} == {wanted[1]}
+    accepted = [event for _, event in settle_rig.log_of(site.settings) if event.stage == Stage.ACCEPTED]
+    assert {event.message_id for event in accepted} == {*wanted}
+    assert all(
+        event.plan == sent.plan for event in accepted for sent in accepted if event.message_id == sent.message_id
+    )

@@ -47,3 +47,10 @@ def test_the_end_says_how_and_how_long() -> None:
 def test_a_channel_that_was_not_needed_is_told_as_such() -> None:
     """Nothing went wrong: another one had already done it."""
     assert told(event(Stage.SKIPPED, channel="webhook")) == "跳过渠道 webhook：已不再需要"
+
+
+def test_a_sending_of_a_message_that_repeats_says_which_it_is() -> None:
+    """The first and the later ones; any other remark is none of that."""
+    assert told(event(Stage.ACCEPTED, detail="1/7")).startswith("平台已受理（共 7 次中的第 1 次）")
+    assert "第 2 次" in told(event(Stage.ACCEPTED, detail="2/7 of 019b0000-0000-7000-8000-000000000001"))
+    assert "次）" not in told(event(Stage.ACCEPTED, detail="http/1 of old"))

@@ -221,4 +221,4 @@ def test_the_sample_registry_is_valid() -> None:
     from console.cli.registry import checks, sample_folder
 
     wanted = load(sample_folder(), checks=checks(""))
-    assert (len(wanted.apps), len(wanted.types), len(wanted.channels), len(wanted.recipients)) == (13, 21, 4, 86)
+    assert (len(wanted.apps), len(wanted.types), len(wanted.channels), len(wanted.recipients)) == (13, 22, 4, 86)

@@ -148,3 +148,18 @@ def test_what_a_gateway_takes_from_an_application_is_its_own_to_say() -> None:
     for wrong in ({"requests_per_s": 0}, {"messages_per_day": 0}, {"messages_per_day": 1.5}, {"per_day": 1}):
         with pytest.raises(ValidationError):
             AppForm.model_validate({**app, "http": wrong})
+
+
+def test_a_type_may_be_sent_again_and_again() -> None:
+    """Left out, once."""
+    kind = {
+        "id": "course", "name": "疗程", "lane": "normal", "threshold": 0.5, "expires": "4h", "expires_at_most": "12h",
+        "channels": [{"channel": "sms", "weight": 0.9, "timeout": "5s"}],
+    }  # fmt: skip
+    once = TypeForm.model_validate(kind).record()
+    daily = TypeForm.model_validate({**kind, "repeat": {"every_days": 1, "times": 7}}).record()
+    assert (once.repeat_days, once.repeat_times) == (0, 0)
+    assert (daily.repeat_days, daily.repeat_times) == (1, 7)
+    for wrong in ({"every_days": 1}, {"every_days": 0, "times": 2}, {"every_days": 1, "times": 1}, {"every": "1d"}):
+        with pytest.raises(ValidationError):
+            TypeForm.model_validate({**kind, "repeat": wrong})

@@ -159,3 +159,21 @@ def test_two_applications_do_not_share_a_kafka_user() -> None:
     held = Snapshot(1, apps={"his": AppConfig("his")})
     assert told(app("lis", user="his"), known=held) == shared
     assert told(app("his", messages_per_s=5.0), known=held) == []
+
+
+def test_a_sending_ends_before_the_next_begins() -> None:
+    """Also where there are several a day; and the last one is within a year and a bit."""
+    channel = entry("channels", **CHANNEL)
+
+    def judged(**members: Any) -> list[str]:
+        return told(entry("types", **{**TYPE, "expires_at_most": "2d", **members}), channel)
+
+    daily = {"every_days": 1, "times": 7}
+    assert judged(repeat=daily, expires="1d") == []
+    wrong = ["expires 不得长于两次发送的间隔，否则两次会一起到 → 缩短 expires"]
+    assert judged(repeat=daily, expires="25h") == wrong
+    assert judged(repeat=daily, expires="2h", send_times=["22:00", "07:00", "23:30"]) == wrong
+    assert judged(repeat=daily, expires="90m", send_times=["22:00", "07:00", "23:30"]) == []
+    assert judged(repeat={"every_days": 180, "times": 3}) == [
+        "最后一次要在 540 天之后，至多 400 天 → 减少 times 或缩短 every_days"
+    ]

@@ -355,3 +355,38 @@ def test_every_message_gets_exactly_one_event_that_can_be_written(one: Message) 
     event = desk().answer(incoming(one), Lane.BULK, T0_MS)
     assert EVENT.decode(EVENT.encode(event)) == event
     assert event.stage in ("accepted", "rejected")
+
+
+def test_a_type_that_repeats_is_accepted_with_every_later_sending() -> None:
+    """One event; each sending has its own times, and parts that open under its own id alone."""
+    event = answer(repeat_days=1, repeat_times=3)
+    assert event.plan is not None
+    assert (event.message_id, event.detail, event.plan.series) == (ids.from_reference("lis", "R-1"), "1/3", b"")
+    assert [(one.send_at, one.expires_at) for one in event.plan.later] == [
+        (T0_MS + days * 86_400_000, T0_MS + days * 86_400_000 + 3_600_000) for days in (1, 2)
+    ]
+    ring, second = KEYRING.ring("parts"), event.plan.later[1]
+    own = ids.occurrence(event.message_id, 2)
+    opened = [
+        CONTENT.decode(ring.open(sealed, part_place(own, channel.channel)))
+        for channel, sealed in zip(event.plan.channels, second.sealed, strict=True)
+    ]
+    assert [content.text for content in opened] == ["血常规好了", "血常规好了"]
+    with pytest.raises(Permanent):
+        ring.open(second.sealed[0], part_place(event.message_id, event.plan.channels[0].channel))
+
+
+def test_the_same_request_makes_the_same_series() -> None:
+    """Read again it asks for the same moments under the same ids."""
+    both = [answer(repeat_days=1, repeat_times=5) for _ in range(2)]
+    assert both[0].plan is not None
+    assert both[1].plan is not None
+    assert [one.send_at for one in both[0].plan.later] == [one.send_at for one in both[1].plan.later]
+    assert both[0].plan.digest == both[1].plan.digest
+
+
+def test_a_series_that_no_record_could_hold_is_refused() -> None:
+    """Before anything of it is accepted."""
+    long = entry("webhook", text="{{ item }}" + "长" * 4_000, max_chars=5_000)
+    event = answer(repeat_days=1, repeat_times=60, channels=[long])
+    assert (event.stage, event.reason) == ("rejected", Reason.TOO_LARGE)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.records import Event
+from schemas.records import Event, Occurrence
 from schemas.statuses import Stage
 from streams.fold import Effect, fold
 from streams.message_state import MessageState, Place, pack, unpack
@@ -123,3 +123,13 @@ def test_a_channel_outside_the_plan_is_ignored() -> None:
     """An event about a channel that the plan does not have changes nothing."""
     story = claimed()
     assert fold(story.state, answer(ID, Stage.OUTCOME, "fax", status="accepted"), Place(50, T0))[1] == Effect.NONE
+
+
+def test_the_first_of_a_series_is_remembered_until_its_last_sending_ends() -> None:
+    """So that whoever takes it back on the fifth day is understood."""
+    ends_at = T0 + 30 * 86_400_000
+    story = Story(accepted(ID, plan(later=[Occurrence(T0 + 29 * 86_400_000, ends_at, [b""] * 3)])))
+    assert (story.known.repeats, story.known.series_end) == (1, ends_at)
+    story.answer(Stage.OUTCOME, "x", "accepted")
+    assert story.known.final == "sent"
+    assert story.known.forget_at == ends_at

@@ -4,7 +4,9 @@ from pathlib import Path
 
 from infra.settings import Settings
 from schemas.codec import DELAYED, DELIVERY, EVENT, OUTCOME, REQUEST
+from schemas.partitioner import partition_of
 from schemas.records import Delayed, Delivery, Outcome, Request
+from streams.consequences import Onward
 from streams.outbox import Outbox
 from tests.factories import accepted, message_id, plan
 
@@ -44,4 +46,15 @@ def test_each_record_has_its_place() -> None:
         ("east.requests", REQUEST.encode(asked), bytes(15) + b"\7", -1),
         ("east.delays.urgent", DELAYED.encode(kept), ID, 3),
         ("east.delays.urgent", None, ID, 3),
+    ]
+
+
+def test_what_goes_onward_finds_its_own_partition() -> None:
+    """Whichever partition it comes from."""
+    outbox, basket = Outbox(Settings(home=Path("/nowhere"), partitions=16), "bulk"), Basket()
+    events = [accepted(message_id(number), plan()) for number in range(8)]
+    raw = [outbox.send(basket, Onward(event), 3) for event in events]
+    assert raw == [EVENT.encode(event) for event in events]
+    assert [(topic, key, at) for topic, _, key, at in basket.sent] == [
+        ("events.bulk", event.message_id, partition_of(event.message_id, 16)) for event in events
     ]

@@ -98,3 +98,10 @@ def test_whatever_is_asked_the_life_is_short_and_not_over(wish: int | None, expi
         assert wish is not None
         return
     assert T0_MS < expires_at <= T0_MS + max_expiry_ms
+
+
+def test_the_end_of_a_series_lengthens_no_sendings_life() -> None:
+    """Each lives as long as its type says; an end that comes sooner is its end."""
+    daily = kind(repeat_days=1, repeat_times=7)
+    assert lifetime(message(expires_at=T0_MS + 99 * HOUR_MS), daily, T0_MS) == (0, T0_MS + HOUR_MS)
+    assert lifetime(message(expires_at=T0_MS + 60_000), daily, T0_MS) == (0, T0_MS + 60_000)

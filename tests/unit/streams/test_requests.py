@@ -3,9 +3,10 @@
 import pytest
 from msgspec import structs
 
+from schemas import ids
 from schemas.errors import Reason
 from schemas.partitioner import partition_of
-from schemas.records import NO_KEY, Event, Request
+from schemas.records import NO_KEY, Event, Occurrence, Request
 from schemas.statuses import Stage
 from streams.asked import replacing
 from streams.consequences import Author
@@ -168,3 +169,34 @@ def test_a_message_that_replaces_another_asks_for_it() -> None:
     assert other is not None
     assert other.request_id != made.request_id
     assert replacing(accepted(ID, plan(supersedes=ID))) is replacing(accepted(ID, plan())) is None
+
+
+def test_taking_back_a_message_that_repeats_is_asked_of_its_later_sendings() -> None:
+    """Each once; also when its own copy stands in the log already, and when it is final itself."""
+    further = [Occurrence(T0 + n * 1_000, T0 + n * 2_000, [b""] * 3) for n in (1, 2)]
+    state, _ = fold(None, accepted(ID, plan(later=further)), Place(0, T0))
+    assert state is not None
+    box = inbox()
+    box.take(Asked(0, T0, cancel()), T0)
+    (copy,) = copies(box, state)
+    asked = box.further()
+    assert [one.message_id for one in asked] == [ids.occurrence(ID, 1), ids.occurrence(ID, 2)]
+    assert box.further() == []
+    fold(state, copy, Place(1, T0))
+    again = inbox()
+    again.take(Asked(0, T0, cancel()), T0)
+    assert (copies(again, state), again.further()) == ([], asked)
+    state.final = "sent"
+    late = inbox()
+    late.take(Asked(1, T0, cancel(2)), T0)
+    assert [one.reason for one in copies(late, state)] == [Reason.TOO_LATE]
+    assert len(late.further()) == 2
+
+
+def test_who_may_not_take_it_back_may_not_take_the_later_ones_back() -> None:
+    """Another application's wish changes nothing."""
+    further = [Occurrence(T0 + 1_000, T0 + 2_000, [b""] * 3)]
+    state, _ = fold(None, accepted(ID, plan(later=further)), Place(0, T0))
+    box = inbox()
+    box.take(Asked(0, T0, cancel(app_id="pacs")), T0)
+    assert (copies(box, state), box.further()) == ([], [])

@@ -12,6 +12,7 @@ from console.asking import Answer, Said
 from console.cli import asking as commands
 from console.cli import messages
 from infra import queries
+from infra.series import Series
 from schemas.records import Request
 from tests.answers import fact
 from tests.factories import T0
@@ -25,6 +26,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
     """What is asked; `said` answers it."""
     monkeypatch.setenv("MEDPOST_KAFKA", "nowhere:1")
     monkeypatch.setenv("MEDPOST_CLICKHOUSE", "http://nowhere/x")
+    monkeypatch.setattr(commands, "series_in_store", lambda *_: None)
     if not any(command.name == "cancel" for command in messages.app.registered_commands):
         commands.register(typer.Typer())
     return []
@@ -79,6 +81,17 @@ def test_what_settle_does_not_know_the_store_may(
     told = run("cancel", ID)
     assert told.exit_code == code
     assert words in told.output
+
+
+def test_taking_back_the_first_of_a_series_says_that_it_means_all(
+    monkeypatch: pytest.MonkeyPatch, asked: list[Request]
+) -> None:
+    """Also when the first was sent long ago."""
+    say(monkeypatch, asked, Answer(Said.TOO_LATE, channel="sms"))
+    monkeypatch.setattr(commands, "series_in_store", lambda *_: Series(ID, 7))
+    told = run("cancel", ID)
+    assert told.exit_code == 1
+    assert "其后 6 次未发送的一并撤回" in told.output
 
 
 def test_without_a_store_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch, asked: list[Request]) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from infra.queries import TraceEvent
 from infra.standing import standing
-from producers.gateway.cancel import request_of, verdict
+from producers.gateway.cancel import goes_on, request_of, verdict
 from producers.gateway.problems import Refused
 from schemas import ids
 from tests.answers import event, fact
@@ -56,3 +56,10 @@ def test_a_claim_wins(facts: list[Any], events: list[TraceEvent]) -> None:
     with pytest.raises(Refused) as raised:
         verdict(ID, standing(facts, events), events)
     assert (raised.value.status, raised.value.problems[0].code) == (409, "too_late")
+
+
+def test_the_first_of_a_series_takes_the_others_with_it() -> None:
+    """A later one, and a message that does not repeat, take nobody along."""
+    assert goes_on(ID, [event("accepted", detail="1/7")])
+    assert not goes_on(ID, [event("accepted", detail=f"2/7 of {ids.show(bytes(16))}")])
+    assert not goes_on(ID, [event("accepted")])
