@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from console.cli import messages
-from infra import migrate, queries, rollup
+from infra import app_queries, migrate, queries, rollup
 from infra.clickhouse import Store
 from infra.queries import Selection
 from schemas import ids
@@ -102,6 +102,38 @@ def test_two_requests_about_a_message_are_two_things_that_happened(store: Store)
     written(store, [*said, *moved, *said])
     found = store.rows("SELECT stage, detail FROM events FINAL ORDER BY latency_ms")
     assert [(row["stage"], row["detail"]) for row in found] == [(one.stage, one.detail) for one in [*moved, *said]]
+
+
+def test_open_messages_are_counted_for_a_moment_and_bounded_over_a_span(store: Store) -> None:
+    """Begun and ended before, within and after it; repeats count once, a refusal opens and ends nothing."""
+    moment = trace_truth.TURN_MS
+
+    def lived(begun_ms: int, ended_ms: int | None = None, status: str = "sent") -> list[Event]:
+        of = uuid.uuid4().bytes
+        known: dict[str, Any] = {"accepted_at": moment + begun_ms, "app_id": "his", "type": "t", "lane": "urgent"}
+        begun = Event(of, Stage.ACCEPTED, status="accepted", at=moment + begun_ms, **known)
+        if ended_ms is None:
+            return [begun, begun]
+        late_ms = ended_ms - begun_ms
+        return [begun, Event(of, Stage.COMPLETED, status=status, at=moment + ended_ms, latency_ms=late_ms, **known)]
+
+    refused = Event(uuid.uuid4().bytes, Stage.COMPLETED, status="rejected", at=moment, accepted_at=moment, app_id="lis")
+    written(
+        store,
+        [
+            *lived(-9_000),
+            *lived(-9_000, 5_000),
+            *lived(-9_000, -500),
+            *lived(-9_000, -5_000),
+            *lived(-500),
+            *lived(500),
+            *lived(-9_000, -4_000, "rejected"),
+            refused,
+        ],
+    )
+    (found,) = app_queries.open_messages(store, EARLY_MS, (moment - 1_000, moment))
+    assert (found.app_id, found.lane) == ("his", "urgent")
+    assert (found.messages, found.at_least, found.at_most) == (4, 3, 5)
 
 
 def test_every_question_answers_alike_however_often(store: Store) -> None:
