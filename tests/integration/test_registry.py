@@ -81,7 +81,7 @@ def test_nothing_is_ready_until_something_is_applied(settings: Settings, reading
         reading.wait_ready(1.5)
     version, found = apply_place(settings, sample_folder())
     until(lambda: reading.is_ready, PATIENCE_S)
-    assert (version, len(found)) == (1, 13 + 21 + 4 + 86)
+    assert (version, len(found)) == (1, 13 + 22 + 4 + 86)
     snapshot = reading.snapshot
     assert (len(snapshot.apps), len(snapshot.types), len(snapshot.channels)) == (13, 22, 4)
     assert snapshot.channels["sms"].base_url == "http://127.0.0.1:9/aliyun/"
