@@ -272,7 +272,7 @@ def test_other_servers_are_used_and_not_started(home: Home, kafka: str, clickhou
     ("environment", "text"),
     [
         ({"PATH": "/nowhere"}, "java"),
-        ({"MEDPOST_HOME": "/dev/null/home"}, "cannot write to /dev/null/home"),
+        ({"MEDPOST_HOME": "/dev/null/home"}, "不能写入 /dev/null/home"),
         ({"MEDPOST_PARTITIONS": "many"}, "MEDPOST_PARTITIONS"),
     ],
 )
