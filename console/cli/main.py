@@ -64,7 +64,8 @@ def build() -> typer.Typer:
 
 
 def _show(problem: MedpostError) -> None:
-    typer.secho(f"✗ {chinese(problem.detail) or words.of_reason(problem.reason)}", fg=typer.colors.RED, err=True)
+    told = "\n".join(map(chinese, problem.detail.splitlines()))
+    typer.secho(f"✗ {told or words.of_reason(problem.reason)}", fg=typer.colors.RED, err=True)
     remedy = getattr(problem, "remedy", "")
     if remedy:
         typer.secho(f"  → {chinese(remedy)}", err=True)

@@ -88,6 +88,30 @@ PHRASES: Final = {
     "send fewer results in one message, or make the rule's `when` narrower": (
         "一条消息少放些结果，或收窄规则的 `when`"
     ),
+    "no mapping {}: give the path of a YAML file, or one of {}": "没有映射 {}：给出 YAML 文件的路径，或用 {} 之一",
+    "not valid YAML": "不是合法的 YAML",
+    "not valid YAML: {}": "不是合法的 YAML：{}",
+    "tables: {} is no name; write small letters, digits and _": "tables：{} 不能作名字；请用小写字母、数字和 _",
+    "here belongs a table, `code: ours`, that is not empty": "这里须为对照表，写成 `代码: 我方用语`，不可为空",
+    "recipient: exactly one, as `patient_id: PID-3.1`": "recipient：只能有一个，写成 `patient_id: PID-3.1`",
+    "each: {} is no segment name; write OBR or OBX": "each：{} 不是段名；请写 OBR 或 OBX",
+    "unknown member {}; allowed: {}": "未知成员 {}；可用：{}",
+    "{}: missing": "缺少 {}",
+    "here belongs a mapping, `name: value`": "这里须写成 `名: 值`",
+    "{} is given twice": "{} 给了两次",
+    "here belongs a list that is not empty": "这里须为列表，不可为空",
+    "here belongs a text": "这里须为文本",
+    "here belongs a text that is not empty": "这里须为文本，不可为空",
+    "{} is no path: write SEG-field.component, e.g. OBR-4.2, or 'text'": (
+        "{} 不是路径：写成 段-字段.成分，例如 OBR-4.2，或者 '文本'"
+    ),
+    "format {} is unknown: use {}": "没有格式 {}：请用 {}",
+    "table {} is unknown: the file has {} under `tables`": "没有对照表 {}：文件的 `tables` 下有 {}",
+    # keys and files of the sender
+    "no key of application {} is at hand": "没有应用 {} 的密钥",
+    "register the application, or give --credentials FILE": "登记这个应用，或给出 --credentials FILE",
+    "cannot be read: {}": "读不出：{}",
+    "make the file readable": "使文件可读",
     # waiting for the broker
     "the queue stayed full": "待发布的队列一直是满的",
     "the client was closed before the answer": "应答之前客户端已关闭",
