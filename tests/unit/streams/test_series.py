@@ -1,6 +1,8 @@
 """Messages that repeat: the moments, the messages that come of the first one, and what is asked of them all."""
 
+from collections import Counter
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,7 +12,9 @@ from msgspec import structs
 from schemas import ids
 from schemas.records import Event, Occurrence, Request
 from schemas.topics import DAY_MS
+from streams.partition import Partition
 from streams.series import later, moments, place, spread
+from tests.crash_series import SeriesHistory
 from tests.factories import T0, accepted, message_id, plan
 from tests.hospital import kind, message
 
@@ -122,3 +126,25 @@ def test_moving_the_first_or_a_receipt_of_it_means_it_alone() -> None:
     assert spread(Request(bytes(16), "reschedule", FIRST), 2) == []
     assert spread(Request(bytes(16), "receipt", FIRST), 2) == []
     assert spread(Request(bytes(16), "cancel", FIRST), 0) == []
+
+
+def found_in(seeds: range, folder: Path) -> dict[str, int]:
+    """What histories with messages that repeat bring to light; names beginning with `info` are left out."""
+    found: Counter[str] = Counter()
+    for seed in seeds:
+        history = SeriesHistory(seed, folder / str(seed))
+        found += history.run()
+        for of, events in history.times_accepted().items():
+            found["accepted as something else"] += sum(event.plan != history.first[of].plan for event in events)
+    return {name: count for name, count in found.items() if count and not name.startswith("info")}
+
+
+def test_no_sending_is_lost_or_doubled_whoever_dies(tmp_path: Path) -> None:
+    """Settles that die after any publish, write or commit, lose their disk, or go on as zombies."""
+    assert found_in(range(8), tmp_path) == {}
+
+
+def test_a_sending_that_is_not_said_again_is_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The property above turns red when whoever takes over does not repeat what followed."""
+    monkeypatch.setattr(Partition, "remind", lambda *_: None)
+    assert "lost: no final status" in found_in(range(8), tmp_path)

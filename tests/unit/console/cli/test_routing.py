@@ -21,7 +21,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """The command on a small registry: exit code and output."""
     monkeypatch.setenv("MEDPOST_HOME", str(tmp_path))
     both = [entry("webhook", 0.5), entry("sms", 0.9)]
-    held = snapshot(kind(name="检验报告"), kind("both", both, threshold=0.5), kind("weak", both, threshold=1.0))
+    held = snapshot(
+        kind(name="检验报告"),
+        kind("both", both, threshold=0.5),
+        kind("weak", both, threshold=1.0),
+        kind("daily", both, repeat_days=1, repeat_times=7),
+    )
     current = Current(held, {one.person_id: one for one in (PATIENT, OPTED_OUT)})
     monkeypatch.setattr(cli, "read_current", lambda _settings, _keyring: current)
     app = typer.Typer()
@@ -99,3 +104,9 @@ def test_every_usable_channel_is_listed_once() -> None:
     always, fallbacks = order(routed, 0.6)
     assert [row["channel"] for row in rows] == [each.entry.channel for each in always + fallbacks] + ["b"]
     assert [row["step"] for row in rows] == ["1", "2", "—"]
+
+
+def test_a_type_that_repeats_says_how_often(run: Run) -> None:
+    """In the first line."""
+    _, said = run("--type", "daily")
+    assert "普通 normal · 每 1 天一次，共 7 次 · 版本 7" in said.splitlines()[0]
