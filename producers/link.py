@@ -10,14 +10,12 @@ from typing import Final
 from msgspec import Struct, field
 
 from infra.clock import Clock, SystemClock
-from infra.kafka import Publisher, PublishFailure, QueueFullError
+from infra.kafka import ROOM_WAIT_S, Publisher, PublishFailure, QueueFullError
 from producers.acknowledgement import NotAcknowledgedError
 from producers.outgoing import Dispatcher, Outgoing
 from producers.requests import MessageRequest
 from producers.tokens import Signer
 
-ROOM_WAIT_S: Final = 0.01
-"""Between two looks at a full queue; librdkafka has no event for "there is room"."""
 GRACE_S: Final = 5.0
 """By how much the report of a record that timed out may come late."""
 

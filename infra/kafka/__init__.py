@@ -4,12 +4,13 @@ Used by every pillar and by the tests. Consuming in a group is not here: that is
 """
 
 from infra.kafka.batch import Batch, HeldBatch
-from infra.kafka.failures import PublishFailure, QueueFullError
+from infra.kafka.failures import ROOM_WAIT_S, PublishFailure, QueueFullError
 from infra.kafka.provision import Provisioned, TopicSpec, ping, provision
 from infra.kafka.publish import Publisher
 from infra.kafka.read import LogReader, LogRecord
 
 __all__ = [
+    "ROOM_WAIT_S",
     "Batch",
     "HeldBatch",
     "LogReader",

@@ -11,7 +11,7 @@ from typing import Protocol, TypeAlias
 
 from confluent_kafka import KafkaError, Message
 
-from infra.kafka.failures import Headers, PublishFailure, QueueFullError, Values, failure_of
+from infra.kafka.failures import ROOM_WAIT_S, Headers, PublishFailure, QueueFullError, Values, failure_of
 from schemas.errors import Permanent, UnavailableError
 
 Held: TypeAlias = tuple[str, bytes | None, bytes | None, Headers | None, int]
@@ -124,8 +124,8 @@ class HeldBatch(Batch):
             self._release_together(held)
             return
         for record in held:
-            while not self._is_queued(*record):  # noqa: ASYNC110 - librdkafka has no event for "there is room"
-                await asyncio.sleep(0.01)
+            while not self._is_queued(*record):  # noqa: ASYNC110 - see ROOM_WAIT_S
+                await asyncio.sleep(ROOM_WAIT_S)
 
     def _release_together(self, held: list[Held]) -> None:
         """One call per topic and partition argument; order is kept within each."""

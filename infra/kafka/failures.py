@@ -17,6 +17,9 @@ PERMANENT_CODES: Final = frozenset(
 )
 """Failures that are the record's own fault. A missing topic or right is the installation's: the worker stops."""
 
+ROOM_WAIT_S: Final = 0.01
+"""Between two looks at a full queue; librdkafka has no event for "there is room"."""
+
 
 class QueueFullError(UnavailableError):
     """The bounded queue of the producer is full; nothing was queued: push back, or wait."""

@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 
 from infra.clock import HandClock
-from infra.kafka import QueueFullError
+from infra.kafka import ROOM_WAIT_S, QueueFullError
 from producers import link
 from producers.acknowledgement import NotAcknowledgedError
-from producers.link import GRACE_S, ROOM_WAIT_S, ClientOptions, Link
+from producers.link import GRACE_S, ClientOptions, Link
 from producers.requests import MessageRequest
 
 REQUEST = MessageRequest(type="lab_report", recipient=("patient_id", "P1"), reference="r1", traceparent="00-ab-cd-01")
