@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, Self
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError, Error
+from clickhouse_connect.driver.exceptions import ClickHouseError, Error, ProgrammingError
 
+from infra import tls
 from schemas.errors import Permanent, Reason, UnavailableError
 
 CONNECT_TIMEOUT_S: Final = 5
@@ -45,6 +46,10 @@ Source: ErrorCodes.cpp of ClickHouse.
 """
 LIBRARY_CODES: Final = frozenset({1000, 1001, 1002})
 """Codes of whatever a library inside the server threw: the Avro reader's complaints, but also a full disk's."""
+LOGIN_CODES: Final = frozenset({192, 193, 194, 516})
+"""Unknown user, wrong or missing password, authentication failed. Source: as above."""
+LOGIN_REMEDY: Final = "check MEDPOST_CLICKHOUSE_USER and MEDPOST_CLICKHOUSE_PASSWORD (or those in MEDPOST_CLICKHOUSE)"
+WRITER_REMEDY: Final = "give the platform a user that may write and set settings; analysts have their own"
 REMEDY: Final = "see `medpost status`; start the embedded one with `medpost up`, or mend MEDPOST_CLICKHOUSE"
 
 
@@ -116,7 +121,18 @@ class Store:
                 raise RefusedRowsError(Reason.DECODE_ERROR, f"the store cannot read a row (code {code})") from None
             if code is None:
                 self.close()
-            raise UnavailableError(f"the store at {self.place} {_complaint(error, code)}", REMEDY) from None
+            raise self._away(error, code) from None
+
+    def _away(self, error: BaseException, code: int | None) -> UnavailableError:
+        """What a person is told; of certificates and logins, what to set."""
+        problem = tls.within(error) if code is None else None
+        if problem is not None:
+            ca = parse_qs(urlsplit(self.dsn).query).get("ca_cert", [""])[0]
+            return tls.explained(problem, self.place, tls.STORE, ca)
+        if isinstance(error, ProgrammingError) and "is readonly" in str(error):
+            return UnavailableError(f"the store at {self.place} lets this user only read", WRITER_REMEDY)
+        remedy = LOGIN_REMEDY if code in LOGIN_CODES else REMEDY
+        return UnavailableError(f"the store at {self.place} {_complaint(error, code)}", remedy)
 
     def _connected(self) -> Client:
         if self._client is None:

@@ -5,10 +5,13 @@ handed wherever a bootstrap string is; it prints without secrets. Pure apart fro
 """
 
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Self
 
 from msgspec import Struct
+
+from schemas.errors import UnavailableError
 
 PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL = "plaintext", "ssl", "sasl_plaintext", "sasl_ssl"
 MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
@@ -83,13 +86,39 @@ def librdkafka_properties(bootstrap: str) -> dict[str, str]:
 
 
 def tls_context(asked: Security) -> ssl.SSLContext | None:
-    """The TLS context of an encrypted connection, names checked; None for one that is not."""
+    """The TLS context of an encrypted connection, names checked; None for one that is not.
+
+    Raises UnavailableError naming the file that is no use.
+    """
     if not asked.is_encrypted:
         return None
-    context = ssl.create_default_context(cafile=asked.ca or None)
+    context = _trusting(asked.ca, "MEDPOST_KAFKA_CA")
     if asked.certificate:
-        context.load_cert_chain(asked.certificate, asked.key or None)
+        try:
+            context.load_cert_chain(asked.certificate, asked.key or None, password=_ask_nobody)
+        except (OSError, ValueError) as problem:
+            what = f"MEDPOST_KAFKA_CERTIFICATE and _KEY are no PEM pair that can be used ({_named(problem)})"
+            raise UnavailableError(what, "give a certificate and its own key, without a passphrase") from None
     return context
+
+
+def _trusting(ca: str, variable: str) -> ssl.SSLContext:
+    """A context that trusts the authorities in a file, or the system's; raises UnavailableError."""
+    try:
+        return ssl.create_default_context(cafile=ca or None)
+    except OSError as problem:
+        raise UnavailableError(
+            f"{variable}: {ca} holds no certificate ({_named(problem)})", "give the authorities as a PEM file"
+        ) from None
+
+
+def _ask_nobody() -> str:
+    """Nobody sits before a server to type the passphrase of a key."""
+    raise ValueError("passphrase")
+
+
+def _named(problem: Exception) -> str:
+    return str(getattr(problem, "reason", None) or getattr(problem, "strerror", None) or problem)
 
 
 def aiokafka_properties(bootstrap: str) -> dict[str, Any]:
@@ -121,7 +150,16 @@ def complaint(asked: Security, *, has_servers: bool) -> str:
         return f"{', '.join(given)} need MEDPOST_KAFKA_SECURITY=ssl or sasl_ssl"
     if bool(asked.certificate) != bool(asked.key):
         return "MEDPOST_KAFKA_CERTIFICATE and MEDPOST_KAFKA_KEY go together"
-    return f"there is no file {missing[0]}" if missing else ""
+    return f"there is no file {missing[0]}" if missing else _useless(lambda: tls_context(asked))
+
+
+def _useless(attempt: Callable[[], object]) -> str:
+    """What is wrong with certificates' files; "" when they can be used."""
+    try:
+        attempt()
+    except UnavailableError as problem:
+        return f"{problem.detail}: {problem.remedy}"
+    return ""
 
 
 def store_complaint(url: str, user: str, password: str, ca: str) -> str:
@@ -134,4 +172,6 @@ def store_complaint(url: str, user: str, password: str, ca: str) -> str:
         return "MEDPOST_CLICKHOUSE_PASSWORD needs MEDPOST_CLICKHOUSE_USER"
     if ca and not url.startswith("https://"):
         return "MEDPOST_CLICKHOUSE_CA needs an https:// address in MEDPOST_CLICKHOUSE"
-    return f"there is no file {ca}" if ca and not Path(ca).is_file() else ""
+    if not ca:
+        return ""
+    return _useless(lambda: _trusting(ca, "MEDPOST_CLICKHOUSE_CA")) if Path(ca).is_file() else f"there is no file {ca}"

@@ -28,6 +28,8 @@ from infra.hub.guard import Guard, Handler
 from infra.hub.rules import EXIT_FAULT, HubApp, Limits, Rules, leave
 from infra.hub.transport import broker_url, credentials, register
 from infra.kafka import Publisher
+from infra.kafka.reach import explained
+from infra.loop import new_event_loop
 from infra.settings import Settings
 from infra.telemetry import FENCE_AGE_S, OLDEST_UNFINISHED_S, PUBLISHER_QUEUE, Health, HealthServer, configure_logging
 from schemas import topics
@@ -35,13 +37,6 @@ from schemas.errors import UnavailableError
 
 if TYPE_CHECKING:
     from infra.hub.consumer import HubConsumer
-
-try:
-    import uvloop
-
-    new_event_loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-except ImportError:  # pragma: no cover - not on this platform
-    new_event_loop = asyncio.new_event_loop
 
 __all__ = ["TP", "Chunk", "Fence", "LogTail", "Record", "Worker"]
 
@@ -170,7 +165,8 @@ class Worker:
             with asyncio.Runner(loop_factory=new_event_loop) as runner:
                 return runner.run(self._serve())
         except UnavailableError as away:
-            log.critical("cannot start", detail=away.detail, remedy=away.remedy)
+            told = explained(self.bootstrap, away)
+            log.critical("cannot start", detail=told.detail, remedy=told.remedy)
             return EXIT_FAULT
         finally:
             server.stop()

@@ -34,6 +34,15 @@ PHRASES: Final = {
         "MEDPOST_KAFKA_CERTIFICATE 与 _KEY 不是可用的一对 PEM（{}）"
     ),
     "give a certificate and its own key, without a passphrase": "给出证书和它自己的密钥，不带口令",
+    "the store at {} speaks TLS": "{} 的存储使用 TLS",
+    "write https:// in MEDPOST_CLICKHOUSE": "在 MEDPOST_CLICKHOUSE 中写 https://",
+    "check MEDPOST_CLICKHOUSE_USER and MEDPOST_CLICKHOUSE_PASSWORD (or those in MEDPOST_CLICKHOUSE)": (
+        "检查 MEDPOST_CLICKHOUSE_USER 和 MEDPOST_CLICKHOUSE_PASSWORD（或 MEDPOST_CLICKHOUSE 中的用户和密码）"
+    ),
+    "the store at {} lets this user only read": "{} 的存储只让这个用户读",
+    "give the platform a user that may write and set settings; analysts have their own": (
+        "给平台一个可以写、可以改设置的用户；分析员另有账号"
+    ),
     "client quotas: {}": "客户端配额：{}",
     "client quotas: accepted, but not in force yet": "客户端配额：已收下，但尚未生效",
     "look with `registry diff`": "用 `medpost registry diff` 查看",

@@ -18,6 +18,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public name
 )
 from msgspec import Struct, field
 
+from infra.kafka.reach import trouble
 from infra.security import librdkafka_properties
 from schemas.errors import UnavailableError
 
@@ -53,7 +54,7 @@ def _partitions(admin: AdminClient, bootstrap: str, timeout_s: float) -> dict[st
         listed = admin.list_topics(timeout=timeout_s)
     except KafkaException as problem:
         name = problem.args[0].name()
-        raise UnavailableError(
+        raise trouble(bootstrap, may_speak_tls=True) or UnavailableError(
             f"no Kafka broker answers at {bootstrap} ({name})", "start it with `medpost up`, or set MEDPOST_KAFKA"
         ) from None
     return {name: len(topic.partitions) for name, topic in listed.topics.items()}

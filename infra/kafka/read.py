@@ -10,11 +10,13 @@ from typing import Final, Self, TypeVar, cast
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 from msgspec import Struct
 
-from infra.security import librdkafka_properties
+from infra.kafka.reach import trouble
+from infra.security import OPEN, librdkafka_properties, security_of
 from schemas.errors import UnavailableError
 
 T = TypeVar("T")
 REQUEST_S: Final = 15.0
+LOOK_IN_S: Final = 3.0
 POLL_S: Final = 0.2
 SETTLING_S: Final = 60.0
 SETTLING_CODES: Final = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
@@ -74,7 +76,19 @@ class LogReader:
     def _asking(self) -> Consumer:
         if self._shared is None:
             self._shared = self._consumer()
+            self._look_in(self._shared)
         return self._shared
+
+    def _look_in(self, consumer: Consumer) -> None:
+        """Raise UnavailableError at once where certificates or login are wrong; librdkafka would go on trying."""
+        if security_of(self._bootstrap) == OPEN:
+            return
+        try:
+            consumer.list_topics(timeout=LOOK_IN_S)
+        except KafkaException:
+            found = trouble(self._bootstrap)
+            if found is not None:
+                raise found from None
 
     def close(self) -> None:
         """Let the connection go."""

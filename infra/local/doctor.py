@@ -14,9 +14,12 @@ from http.client import HTTPConnection, HTTPException
 from typing import Final
 
 import psutil
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from infra import settings as settings_module
+from infra import tls
+from infra.clickhouse import Store, without_database
+from infra.kafka import ping
 from infra.local import installation, jars, java, probe, rare
 from infra.local.control import LEAST_FREE_BYTES, check_home, orphans, supervisor_of
 from infra.local.ports import is_free
@@ -28,6 +31,9 @@ LEAST_MEMORY_BYTES: Final = 2 << 30
 
 CLOCK_SKEW_S: Final = 30
 """Tokens are judged with this tolerance, so servers may not differ by more."""
+
+ELSEWHERE_S: Final = 5
+"""How long a server that is not ours may take to answer; the first greeting over TLS takes a cold broker a second."""
 
 _OLDEST_NOW: Final = 1_767_225_600  # 2026-01-01T00:00Z: a clock before this release is wrong
 
@@ -141,10 +147,11 @@ def _broker(settings: Settings) -> Finding:
         address = settings_module.kafka_endpoint(settings)
     except UnavailableError as problem:
         return Finding("broker", is_well=False, detail="not running", remedy=problem.remedy, code=1)
+    if not installation.has_broker(settings):
+        return _elsewhere("broker", address, "MEDPOST_KAFKA", lambda: ping(address, ELSEWHERE_S))
     host, port = installation.host_and_port(address, 9092)
-    # a cluster that is not ours may speak TLS: there a connection is all we can ask for here
-    answers = probe.broker_answers(host, port, 3) if installation.has_broker(settings) else _connects(host, port)
-    return Finding("broker", answers, f"{address} {_answering(answers)}", _start_or_mend(settings.kafka, "KAFKA"), 1)
+    answers = probe.broker_answers(host, port, 3)
+    return Finding("broker", answers, f"{address} {_answering(answers)}", "start it with `medpost up`", 1)
 
 
 def _store(settings: Settings) -> Iterator[Finding]:
@@ -155,12 +162,43 @@ def _store(settings: Settings) -> Iterator[Finding]:
         yield Finding("store", is_well=False, detail="not running", remedy="start it with `medpost up`", code=1)
         yield _clock(None)
         return
-    is_tls = address.startswith("https://")
-    host, port = installation.host_and_port(address, 8443 if is_tls else 8123)
-    answers = _connects(host, port) if is_tls else probe.http_answers(host, port, timeout_s=3)
-    remedy = _start_or_mend(settings.clickhouse, "CLICKHOUSE")
-    yield Finding("store", answers, f"{host}:{port} {_answering(answers)}", remedy, 1)
-    yield _clock(None if is_tls else _time_there(host, port))
+    if settings.clickhouse:
+        with Store(without_database(settings_module.store_endpoint(settings)), ELSEWHERE_S) as store:
+            asked: list[float] = []
+            found = _elsewhere("store", store.place, "MEDPOST_CLICKHOUSE", lambda: asked.append(_time_of(store)))
+            yield found if found.is_well else _untold_tls(found, settings.clickhouse, store.place)
+            yield _clock(asked[0] if asked else None)
+        return
+    host, port = installation.host_and_port(address, 8123)
+    answers = probe.http_answers(host, port, timeout_s=3)
+    yield Finding("store", answers, f"{host}:{port} {_answering(answers)}", "start it with `medpost up`", 1)
+    yield _clock(_time_there(host, port))
+
+
+def _elsewhere(what: str, places: str, variable: str, ask: Callable[[], None]) -> Finding:
+    """Servers that are not ours, asked as every process asks them: certificates and login included."""
+    if not any(_connects(place) for place in places.split(",")):
+        return Finding(what, is_well=False, detail=f"{places} does not answer", remedy=f"check {variable}", code=1)
+    try:
+        ask()
+    except UnavailableError as problem:
+        return Finding(what, is_well=False, detail=problem.detail, remedy=problem.remedy, code=1)
+    return Finding(what, is_well=True, detail=f"{places} answers")
+
+
+def _untold_tls(found: Finding, address: str, place: str) -> Finding:
+    """The finding, with what to write where a store that is asked in plain text wants TLS."""
+    host, _, port = place.rpartition(":")
+    if address.startswith("https://") or not tls.speaks_tls(host, int(port)):
+        return found
+    return structs.replace(
+        found, detail=f"the store at {place} speaks TLS", remedy="write https:// in MEDPOST_CLICKHOUSE"
+    )
+
+
+def _time_of(store: Store) -> float:
+    """The store's own time, seconds since the epoch."""
+    return float(store.rows("SELECT toUnixTimestamp64Milli(now64(3)) AS ms")[0]["ms"]) / 1000
 
 
 def _inside(settings: Settings, *, has_broker: bool, has_store: bool) -> Iterator[Finding]:
@@ -193,10 +231,6 @@ def _answering(answers: bool) -> str:
     return "answers" if answers else "does not answer"
 
 
-def _start_or_mend(configured: str, name: str) -> str:
-    return f"check MEDPOST_{name}" if configured else "start it with `medpost up`"
-
-
 def _clock(there: float | None) -> Finding:
     now = time.time()
     skew_s = abs(now - there) if there is not None else 0.0
@@ -217,9 +251,11 @@ def _time_there(host: str, port: int) -> float | None:
         link.close()
 
 
-def _connects(host: str, port: int) -> bool:
+def _connects(place: str) -> bool:
+    """Whether anybody listens at `host:port`."""
+    host, _, port = place.strip().rpartition(":")
     try:
-        with socket.create_connection((host, port), 3):
+        with socket.create_connection((host.strip("[]"), int(port)), 3):
             return True
     except OSError:
         return False

@@ -19,6 +19,7 @@ from infra.clickhouse import Store
 from infra.local import processes, store_site
 from infra.local.ports import any_port
 from schemas.codec import EVENT
+from schemas.errors import UnavailableError
 from sinks.ingest import Ingest
 from tests import trace_truth
 
@@ -153,11 +154,15 @@ def test_the_limits_act_whatever_the_request_says(site: store_site.StoreSite, ac
 
 
 def test_a_usual_client_works_and_the_platform_is_as_before(site: store_site.StoreSite, account: Account) -> None:
-    """clickhouse-connect as the analyst; the platform's own user writes and sets as ever."""
+    """clickhouse-connect as the analyst; the platform's own user writes and sets as ever, and is not the analyst."""
     with clickhouse_connect.get_client(
         host="127.0.0.1", port=site.port, username=account.user, password=account.password, database="medpost"
     ) as client:
         assert client.query("SELECT count() FROM message_facts FINAL").result_rows[0][0] > 0
+    with Store(f"http://{account.user}:{account.password}@127.0.0.1:{site.port}/medpost") as store:
+        with pytest.raises(UnavailableError, match="lets this user only read") as refused:
+            store.rows("SELECT 1")
+        assert "may write" in refused.value.remedy
     with Store(f"{site.url}/medpost") as store:
         store.command("CREATE TABLE own (a UInt64) ENGINE = Memory")
         store.command("INSERT INTO own SELECT number FROM numbers(1500000)")

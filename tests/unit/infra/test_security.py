@@ -1,9 +1,11 @@
 """Tests of the one place that turns settings into clients' properties, and of what it refuses."""
 
+import re
 import ssl
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
 from infra.hub.transport import credentials
@@ -17,6 +19,8 @@ from infra.security import (
     store_complaint,
     tls_context,
 )
+from schemas.errors import UnavailableError
+from tests.certificates import Authority
 
 LOGIN = Security("sasl_plaintext", "SCRAM-SHA-256", "medpost", "s3cret")
 TLS_LOGIN = Security("sasl_ssl", "PLAIN", "medpost", "s3cret", ca="/ca.pem")
@@ -119,8 +123,7 @@ def test_what_does_not_go_together_is_told(asked: Security, has_servers: bool, t
 
 def test_what_goes_together_is_taken(tmp_path: Path) -> None:
     """Every protocol, and the embedded broker without any."""
-    ca = tmp_path / "ca.pem"
-    ca.touch()
+    ca = Authority(tmp_path).file
     for asked in (Security(), Security("ssl", ca=str(ca)), LOGIN, Security("sasl_ssl", "PLAIN", "u", "p", str(ca))):
         assert complaint(asked, has_servers=True) == ""
     assert complaint(Security(), has_servers=False) == ""
@@ -142,3 +145,56 @@ def test_the_store_s_settings_are_checked_too(parts: tuple[str, str, str, str], 
     """As the broker's."""
     said = store_complaint(*parts)
     assert told in said if told else said == ""
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An authority, a certificate with its key, another key, one with a passphrase, and what is none of these."""
+    folder = tmp_path_factory.mktemp("pem")
+    ours = Authority(folder)
+    one, other, none = ours.sign("one"), ours.sign("other"), folder / "none.pem"
+    none.write_text("no certificate")
+    locked = folder / "locked.key"
+    key = serialization.load_pem_private_key(one.key.read_bytes(), None)
+    form, secret = serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"secret")
+    locked.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, secret))
+    named = {
+        "ca": ours.file,
+        "one": one.certificate,
+        "key": one.key,
+        "other": other.key,
+        "none": none,
+        "locked": locked,
+    }
+    return {name: str(file) for name, file in named.items()}
+
+
+@pytest.mark.parametrize(
+    ("ca", "certificate", "key", "told"),
+    [
+        ("none", "", "", "MEDPOST_KAFKA_CA: .*none.pem holds no certificate"),
+        ("ca", "none", "key", "MEDPOST_KAFKA_CERTIFICATE and _KEY"),
+        ("ca", "one", "none", "MEDPOST_KAFKA_CERTIFICATE and _KEY"),
+        ("ca", "one", "other", "MEDPOST_KAFKA_CERTIFICATE and _KEY .*MISMATCH"),
+        ("ca", "one", "locked", "MEDPOST_KAFKA_CERTIFICATE and _KEY .*without a passphrase"),
+        ("ca", "one", "key", ""),
+        ("ca", "", "", ""),
+    ],
+)
+def test_files_that_are_no_use_are_told_at_the_start(
+    files: dict[str, str], ca: str, certificate: str, key: str, told: str
+) -> None:
+    """In one line, without asking anybody for a passphrase; and as an error where nobody looked before."""
+    named = {"ca": ca, "certificate": certificate, "key": key}
+    asked = Security("ssl", **{name: files[file] for name, file in named.items() if file})
+    said = complaint(asked, has_servers=True)
+    assert re.search(told, said) if told else said == ""
+    if told:
+        with pytest.raises(UnavailableError):
+            tls_context(asked)
+
+
+def test_the_stores_authorities_are_looked_at_too(files: dict[str, str]) -> None:
+    """A file that is there and holds none is told."""
+    assert store_complaint("https://h:1/d", "", "", files["ca"]) == ""
+    assert "MEDPOST_CLICKHOUSE_CA" in store_complaint("https://h:1/d", "", "", files["none"])

@@ -9,6 +9,7 @@ from pydantic import SecretStr, ValidationError
 from infra import settings
 from infra.settings import Settings, endpoints, environment_for, kafka_endpoint, load
 from schemas.errors import UnavailableError
+from tests.certificates import Authority
 
 NAMES = (
     "HOME",
@@ -203,7 +204,7 @@ def test_a_broker_with_login_carries_it_along(monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_store_s_login_and_authorities_get_into_its_url(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Quoted, with the database, and never shown by the settings."""
-    (tmp_path / "ca.pem").touch()
+    Authority(tmp_path)
     monkeypatch.setenv("MEDPOST_CLICKHOUSE", "https://ch:9440")
     monkeypatch.setenv("MEDPOST_CLICKHOUSE_USER", "med post")
     monkeypatch.setenv("MEDPOST_CLICKHOUSE_PASSWORD", "p@ss/word")
