@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 from infra.token_keys import SHARED, usable_key
 from schemas import configuration as records
 from schemas.errors import Permanent
+from schemas.limits import NAME
 from schemas.topics import DAY_MS
 
 UNITS_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": DAY_MS}
@@ -64,7 +65,7 @@ Duration = Annotated[int, BeforeValidator(duration_ms), Field(le=MAX_LIFE_MS)]
 Minute = Annotated[int, BeforeValidator(minute_of_day)]
 QuietHours = Annotated[tuple[int, int], BeforeValidator(quiet_hours)]
 Text = Annotated[str, BeforeValidator(_quoted)]
-Name = Annotated[Text, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,63}$")]
+Name = Annotated[Text, StringConstraints(pattern=f"^{NAME.pattern}$")]
 ChannelName = Annotated[Text, StringConstraints(pattern=r"^[a-z0-9]{1,32}$")]
 Variable = Annotated[Text, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]{0,63}$")]
 Share = Annotated[float, Field(ge=0, le=1, strict=True, allow_inf_nan=False)]

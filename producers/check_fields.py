@@ -4,19 +4,17 @@ Called by `producers.check_record`; pure and table-driven (`CHECKS`). What depen
 parameters) is asked elsewhere. It names fields, never what is in them.
 """
 
-import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
 from producers import check_times
 from producers.findings import Finding, error, fine, warning
-from producers.requests import REFERENCE_CHARS
 from schemas import ids
 from schemas.errors import Permanent
+from schemas.limits import NAME, REFERENCE_CHARS
 from schemas.records import Message
 from schemas.statuses import LANES
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 _PARTS: Final = ("text", "rich", "link")
 REPLACED: Final = "\ufffd"
 
@@ -33,7 +31,7 @@ def _names(message: Message, _now_ms: int) -> Iterator[Finding]:
     for name, value in (("app_id", message.app_id), ("type", message.type)):
         if not value:
             yield error(f"字段 {name}", "缺失（空）", "必填")
-        elif _NAME.fullmatch(value) is None:
+        elif NAME.fullmatch(value) is None:
             yield error(f"字段 {name}", "不是名称：须为小写字母开头的字母、数字与 _ . -", "用登记的标识，不是中文名")
 
 

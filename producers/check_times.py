@@ -9,13 +9,11 @@ from typing import Final
 
 from infra.clock import SHANGHAI_MS
 from producers.findings import Finding, error, warning
-from schemas.topics import DAY_MS
+from schemas.limits import MAX_AHEAD_MS
 
 SECOND_MS: Final = 1_000
 MINUTE_MS: Final = 60 * SECOND_MS
 HOUR_MS: Final = 60 * MINUTE_MS
-MAX_AHEAD_MS: Final = 400 * DAY_MS
-"""Nothing is scheduled for later (streams.prioritise)."""
 CLOCK_MS: Final = 2 * MINUTE_MS
 """By how much a sender's clock may be ahead before it is named."""
 REMEDY: Final = "时间一律为 1970-01-01 UTC 起的毫秒数（Java：Instant.now().toEpochMilli()）"

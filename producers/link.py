@@ -4,13 +4,13 @@ Used by both Kafka clients of the SDK (`publisher`, `async_publisher`), which di
 knows neither threads nor loops.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from msgspec import Struct, field
 
 from infra.clock import Clock, SystemClock
-from infra.kafka import ROOM_WAIT_S, Publisher, PublishFailure, QueueFullError
+from infra.kafka import ROOM_WAIT_S, OnReport, Publisher, QueueFullError
 from producers.acknowledgement import NotAcknowledgedError
 from producers.outgoing import Dispatcher, Outgoing
 from producers.requests import MessageRequest
@@ -18,8 +18,6 @@ from producers.tokens import Signer
 
 GRACE_S: Final = 5.0
 """By how much the report of a record that timed out may come late."""
-
-OnReport = Callable[[PublishFailure | None], None]
 
 
 class ClientOptions(Struct, frozen=True):

@@ -14,10 +14,10 @@ from msgspec import Struct, field
 
 from schemas import ids
 from schemas.errors import Permanent, Reason
+from schemas.limits import REFERENCE_CHARS
 from schemas.records import ContentPart, Message, RecipientRef, Source
 from schemas.statuses import LANES
 
-REFERENCE_CHARS: Final = 256
 YEAR_10000_MS: Final = 253_402_300_800_000
 
 

@@ -4,11 +4,14 @@ Built and read by channels, carried by `sinks.caller`. Knows nothing of sockets.
 """
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 
 from schemas.errors import MedpostError, Reason
+
+SMTP_COMMAND: Final = "smtp-command"
+"""Header of an answer over SMTP: which command it answers, one of connect, auth, mail, rcpt, data."""
 
 
 class Stamp(Struct, frozen=True):
@@ -53,7 +56,7 @@ class Mail(Struct, frozen=True):
 class Answer(Struct, frozen=True):
     """What the provider said; header names in lower case; `at_ms` is when, in UTC ms.
 
-    Over SMTP `status` is the reply's code, `body` its text, and the header `smtp-command` which command it answers.
+    Over SMTP `status` is the reply's code, `body` its text, and the header SMTP_COMMAND which command it answers.
     """
 
     status: int

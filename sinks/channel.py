@@ -20,13 +20,13 @@ from schemas.errors import MedpostError, Permanent, Reason, Transient
 from schemas.records import Content, Delivery
 from schemas.statuses import Status
 from sinks.caller import Caller
-from sinks.calls import Answer, Calls, Mail, Request, Stamp, UnknownOutcome
+from sinks.calls import SMTP_COMMAND, Answer, Calls, Mail, Request, Stamp, UnknownOutcome
 from sinks.codebook import Codebook
 from sinks.tokens import Keeper, Keyed
 
 __all__ = [
-    "Accepted", "Answer", "Caller", "Calls", "Capability", "Channel", "Mail", "ProviderSettings", "Request", "Stamp",
-    "UnknownOutcome", "channel_files", "channel_names", "code_or_status", "retry_after_s",
+    "SMTP_COMMAND", "Accepted", "Answer", "Caller", "Calls", "Capability", "Channel", "Mail", "ProviderSettings",
+    "Request", "Stamp", "UnknownOutcome", "channel_files", "channel_names", "code_or_status", "retry_after_s",
 ]  # fmt: skip
 
 CHANNELS_FOLDER: Final = Path(__file__).with_name("channels")

@@ -10,14 +10,13 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
+from schemas.limits import CLAIM_MARGIN_MS
 from schemas.records import Delivery, Event
 from schemas.statuses import Lane, Stage
 
 Attempt: TypeAlias = tuple[bytes, int, int]
 """Message id, attempt, replay id; on one channel."""
 
-CLAIM_MARGIN_MS: Final = 2_000
-"""Nothing is claimed later than so long before the message expires."""
 ANSWERS: Final = frozenset({Stage.OUTCOME, Stage.UNKNOWN, Stage.DEFERRED, Stage.DROPPED})
 """Stages that close an attempt."""
 

@@ -13,13 +13,11 @@ from msgspec import Struct
 
 from infra.clock import Clock
 from schemas.errors import Permanent, Reason, Transient
-from sinks.calls import Answer, Mail, UnknownOutcome
+from sinks.calls import SMTP_COMMAND, Answer, Mail, UnknownOutcome
 
 if TYPE_CHECKING:
     import aiosmtplib
 
-COMMAND: Final = "smtp-command"
-"""Header of an answer: which command it answers, one of connect, auth, mail, rcpt, data."""
 KEEP_ALIVE_S: Final = 10.0
 """Servers close idle connections after minutes (RFC 5321, 4.5.3.2); middle-boxes sooner."""
 MAILS_A_CONNECTION: Final = 50
@@ -104,7 +102,7 @@ class SmtpCaller:
             _drop(line)
 
     def _answer(self, code: int, text: str, progress: _Progress) -> Answer:
-        return Answer(code, {COMMAND: progress.command}, text[:TEXT_LIMIT].encode(), self._clock.now_ms())
+        return Answer(code, {SMTP_COMMAND: progress.command}, text[:TEXT_LIMIT].encode(), self._clock.now_ms())
 
     def close(self) -> None:
         """Close what is idle."""

@@ -5,7 +5,6 @@ shell for every record, and by `medpost routing explain`. It reads no clock, pub
 between two records but compiled templates and verified tokens of its registry version.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
@@ -19,20 +18,19 @@ from schemas import ids
 from schemas.codec import CONTENT, MESSAGE
 from schemas.configuration import LIVE, TEAM, Address, TypeChannel
 from schemas.errors import Permanent, Reason
+from schemas.limits import MAX_AHEAD_MS, NAME, REFERENCE_CHARS
 from schemas.records import NO_KEY, Event, Message, Occurrence, Plan, PlanChannel
 from schemas.statuses import Lane, Stage, Status
 from streams import series
 from streams.authenticate import authenticate, authorise
-from streams.prioritise import MAX_AHEAD_MS, lane_of, lifetime
+from streams.prioritise import lane_of, lifetime
 from streams.render import Renderer, values_of
 from streams.resolve import Directory, Resolved, resolve
 from streams.restrict import restrict
 from streams.route import Routed, route, start
 
-MAX_REFERENCE_CHARS: Final = 256
 MAX_LATER_BYTES: Final = 512 << 10
 """Of the texts of all later sendings together: a record of Kafka holds a MiB."""
-_NAME: Final = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 _MSGPACK: Final = msgspec.msgpack.Encoder(order="deterministic")
 
 
@@ -215,8 +213,8 @@ class Desk:
             status=Status.REJECTED,
             at=now_ms,
             accepted_at=accepted_at,
-            app_id=message.app_id if _NAME.fullmatch(message.app_id) else "",
-            type=message.type if _NAME.fullmatch(message.type) else "",
+            app_id=message.app_id if NAME.fullmatch(message.app_id) else "",
+            type=message.type if NAME.fullmatch(message.type) else "",
             latency_ms=max(0, now_ms - accepted_at),
             lateness_ms=max(0, now_ms - accepted_at),
             recipient_key=crypto.recipient_key(self._rings.pseudonym, asked.id_type, asked.id_value)
@@ -232,9 +230,7 @@ class Desk:
             lane=self._lane_of_refused(message, lane),
             reason=refusal.reason,
             detail=refusal.detail,
-            plan=Plan(
-                reference=message.reference[:MAX_REFERENCE_CHARS], digest=digest_of(message, self._rings.pseudonym)
-            ),
+            plan=Plan(reference=message.reference[:REFERENCE_CHARS], digest=digest_of(message, self._rings.pseudonym)),
         )
 
     def _lane_of_refused(self, message: Message, lane: Lane) -> Lane:
@@ -259,8 +255,8 @@ def _check_size(later: list[Occurrence]) -> None:
 
 
 def _check_reference(message: Message) -> None:
-    if len(message.reference) > MAX_REFERENCE_CHARS or not message.reference.isprintable():
-        raise Permanent(Reason.PARAM_INVALID, f"reference has at most {MAX_REFERENCE_CHARS} printable characters")
+    if len(message.reference) > REFERENCE_CHARS or not message.reference.isprintable():
+        raise Permanent(Reason.PARAM_INVALID, f"reference has at most {REFERENCE_CHARS} printable characters")
 
 
 def _superseded(message: Message) -> bytes:

@@ -7,9 +7,9 @@ proposes the same again). It never changes a state and never issues: that needs 
 from msgspec import Struct
 
 from schemas.errors import Reason
+from schemas.limits import CLAIM_MARGIN_MS
 from schemas.statuses import Stage
 from streams.guard import (
-    CLAIM_MARGIN_MS,
     judge,
     may_fall_back,
     may_hold,

@@ -7,10 +7,11 @@ them looks at another channel: what follows for those is `fold`'s routing.
 from typing import Final
 
 from schemas.errors import Reason
+from schemas.limits import CLAIM_MARGIN_MS
 from schemas.records import Event
 from schemas.statuses import Status
 from streams.asked import may_return
-from streams.guard import ANSWER_GRACE_MS, CLAIM_MARGIN_MS, may_fall_back, open_from
+from streams.guard import ANSWER_GRACE_MS, may_fall_back, open_from
 from streams.message_state import (
     AWAITING,
     IN_FLIGHT,

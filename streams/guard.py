@@ -9,14 +9,13 @@ from typing import Final
 from msgspec import Struct
 
 from schemas.errors import Reason
+from schemas.limits import CLAIM_MARGIN_MS
 from schemas.statuses import DONE_BY_LEVEL, FINAL_RANK, LEVELS, Status
 from streams.hours import quiet_until
 from streams.message_state import ACTIVE, AWAITING, QUEUED, ChannelState, MessageState, Phase
 
 LAPSE_MS: Final = 2_000
 """After `claim_by`, so long may a claim that was made in time still be on its way into the log."""
-CLAIM_MARGIN_MS: Final = 2_000
-"""Nothing is issued or claimed later than so long before the message expires."""
 ANSWER_GRACE_MS: Final = 30_000
 """After expiry, so long may a claim made before still get its answer; then the channel times out."""
 

@@ -7,13 +7,11 @@ from typing import Final
 
 from schemas.configuration import MessageType
 from schemas.errors import Permanent, Reason
+from schemas.limits import MAX_AHEAD_MS
 from schemas.records import Message
 from schemas.statuses import LANE_RANK, Lane
-from schemas.topics import DAY_MS
 from streams.hours import next_time
 
-MAX_AHEAD_MS: Final = 400 * DAY_MS
-"""Nothing is scheduled for later than so long after its acceptance."""
 _LANES: Final = {str(lane): lane for lane in Lane}
 
 

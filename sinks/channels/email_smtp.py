@@ -24,10 +24,19 @@ from infra.receipts.return_path import NAME_CHARS, return_path
 from schemas.errors import Permanent, Reason
 from schemas.records import Content, Delivery
 from schemas.statuses import Lane, Status
-from sinks.channel import Accepted, Answer, Capability, Channel, Mail, ProviderSettings, Stamp, UnknownOutcome
+from sinks.channel import (
+    SMTP_COMMAND,
+    Accepted,
+    Answer,
+    Capability,
+    Channel,
+    Mail,
+    ProviderSettings,
+    Stamp,
+    UnknownOutcome,
+)
 from sinks.codebook import Codebook
 
-COMMAND: Final = "smtp-command"
 BOUNCE_KEY_CHARS: Final = 16
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _LOCAL: Final = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*")
@@ -169,7 +178,7 @@ class EmailSmtp(Channel[SmtpSettings]):
 
     def classify_response(self, answer: Answer) -> Accepted:
         """A 2xx after the message is acceptance by the next hop; anything else is judged by the book."""
-        text, command = answer.body.decode("utf-8", "replace"), answer.headers.get(COMMAND, "")
+        text, command = answer.body.decode("utf-8", "replace"), answer.headers.get(SMTP_COMMAND, "")
         if command == "data" and 200 <= answer.status < 300:
             found = _QUEUED.search(text)
             return Accepted(found[1] if found is not None else text[:100], Status.ACCEPTED, str(answer.status))

@@ -3,9 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.limits import CLAIM_MARGIN_MS
 from schemas.records import Event
 from schemas.statuses import Stage
-from sinks.claim import ANSWERS, CLAIM_MARGIN_MS, Memory, Verdict, attempt_of, hold_ms, is_too_late, last_call_ms
+from sinks.claim import ANSWERS, Memory, Verdict, attempt_of, hold_ms, is_too_late, last_call_ms
 from tests.channel_samples import ACCEPTED_AT, HOLD_MS, delivery
 
 ME = "sinks.urgent@here:1"

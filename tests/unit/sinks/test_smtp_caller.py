@@ -11,8 +11,8 @@ from msgspec import structs
 from infra.clock import HandClock
 from schemas.errors import MedpostError, Permanent, Reason, Transient
 from sinks import smtp_caller
-from sinks.calls import Mail, UnknownOutcome
-from sinks.smtp_caller import COMMAND, KEEP_ALIVE_S, MAILS_A_CONNECTION, SmtpCaller
+from sinks.calls import SMTP_COMMAND, Mail, UnknownOutcome
+from sinks.smtp_caller import KEEP_ALIVE_S, MAILS_A_CONNECTION, SmtpCaller
 
 MAIL = Mail("smtp://h:25", "from@a.example", "to@b.example", b"body", "k", envelope_id="E1")
 
@@ -81,7 +81,7 @@ async def test_the_server_s_last_word_is_the_answer(dial: Dial) -> None:
     """With the command that it answers."""
     caller, clock, _ = dial()
     answer = await caller.call(MAIL)
-    assert (answer.status, answer.body, answer.headers) == (250, b"queued as 7", {COMMAND: "data"})
+    assert (answer.status, answer.body, answer.headers) == (250, b"queued as 7", {SMTP_COMMAND: "data"})
     assert answer.at_ms == clock.now_ms()
 
 
@@ -99,7 +99,7 @@ async def test_a_refusal_is_an_answer_too(
     """The channel judges it; the connection is not used again, since the transaction is unfinished."""
     caller, _, opened = dial(Server(failures), Server())
     answer = await caller.call(MAIL)
-    assert (answer.status, answer.headers[COMMAND]) == (status, command)
+    assert (answer.status, answer.headers[SMTP_COMMAND]) == (status, command)
     assert (await caller.call(MAIL)).status == 250
     assert [server.is_connected for server in opened] == [False, True]
 

@@ -3,11 +3,12 @@
 import pytest
 
 from schemas.errors import Reason
+from schemas.limits import CLAIM_MARGIN_MS
 from schemas.records import Plan
 from schemas.statuses import Stage
 from streams.decide import decide
 from streams.fold import fold
-from streams.guard import ANSWER_GRACE_MS, CLAIM_MARGIN_MS, LAPSE_MS
+from streams.guard import ANSWER_GRACE_MS, LAPSE_MS
 from streams.message_state import Phase, Place
 from tests.factories import T0, accepted, answer, plan, plan_channel, rejected
 from tests.story import HOLD_MS, ID, Story

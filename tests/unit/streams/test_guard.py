@@ -2,9 +2,9 @@
 
 import pytest
 
+from schemas.limits import CLAIM_MARGIN_MS
 from streams.guard import (
     ANSWER_GRACE_MS,
-    CLAIM_MARGIN_MS,
     LAPSE_MS,
     judge,
     may_complete,

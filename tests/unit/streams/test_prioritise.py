@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import Permanent, Reason
+from schemas.limits import MAX_AHEAD_MS
 from schemas.statuses import LANE_RANK, LANES, Lane
-from streams.prioritise import MAX_AHEAD_MS, lane_of, lifetime
+from streams.prioritise import lane_of, lifetime
 from tests.hospital import T0_MS, kind, message
 
 HOUR_MS = 3_600_000
