@@ -102,8 +102,8 @@ def _check(settings: Settings, app_id: str, request: MessageRequest) -> None:
 
 
 def _in_shanghai(given: datetime | None) -> datetime | None:
-    """A wall-clock time as every screen of the platform shows it, whatever the machine's own zone is."""
-    return given.replace(tzinfo=SHANGHAI) if given is not None else None
+    """A wall-clock time as every screen of the platform shows it; one that names its zone means that."""
+    return given if given is None or given.tzinfo else given.replace(tzinfo=SHANGHAI)
 
 
 @app.command("jsonl", help="发布 JSON 行：每行一条消息，成员同 POST /v1/messages，另有 app_id。")

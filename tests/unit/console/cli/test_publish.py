@@ -52,10 +52,12 @@ def test_a_time_of_sending_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None
     told = ["--app", "his", "--type", "t", "--to", "patient_id=P1", "--dry-run"]
     assert run("message", *told, "--send-at", "2030-01-05T08:00:00").exit_code == 0
     assert run("message", *told).exit_code == 0
+    assert run("message", *told, "--send-at", "2030-01-05T08:00:00Z").exit_code == 0
     sent = [fields["send_at"] for fields in seen]
     assert isinstance(sent[0], datetime)
     assert sent[0] == datetime(2030, 1, 5, 0, tzinfo=UTC)  # 08:00 in Shanghai, whatever the machine says
     assert sent[1] is None
+    assert sent[2] == datetime(2030, 1, 5, 8, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
