@@ -14,7 +14,7 @@ import clickhouse_connect
 import pytest
 
 from infra import migrate, rollup
-from infra.analyst import Account, read_account
+from infra.analyst import LIMITS, TABLES, Account, read_account, statements
 from infra.clickhouse import Store
 from infra.local import processes, store_site
 from infra.local.ports import any_port
@@ -108,6 +108,28 @@ def test_every_column_of_the_page_is_there_and_the_page_has_every_column(site: s
                 "SELECT name FROM system.columns WHERE database = 'medpost' AND table = {name:String}", name=name
             )
             assert sorted(told) == sorted(row["name"] for row in rows)
+
+
+def test_the_sql_for_a_server_is_understood_and_names_what_there_is(
+    site: store_site.StoreSite, account: Account
+) -> None:
+    """By the parser of the same engine, which has no place to keep users: no server was asked."""
+    with Store(f"{site.url}/medpost") as store:
+        said = [
+            store.rows("SELECT formatQuerySingleLine({query:String}) AS said", query=one)[0]["said"].replace("`", "")
+            for one in statements(account, "medpost")
+        ]
+        assert said == statements(account, "medpost")
+        with pytest.raises(UnavailableError, match="SYNTAX_ERROR"):
+            store.rows(
+                "SELECT formatQuerySingleLine({query:String})", query="CREATE USER a IDENTIFIED WITH nonsense BY 'x'"
+            )
+        known = store.rows(
+            "SELECT name FROM system.settings WHERE has({names:Array(String)}, name)", names=["readonly", *LIMITS]
+        )
+        assert {row["name"] for row in known} == {"readonly", *LIMITS}
+        tables = store.rows("SELECT name FROM system.tables WHERE database = 'medpost'")
+        assert set(TABLES) <= {row["name"] for row in tables}
 
 
 REFUSED = [

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -18,6 +19,8 @@ from infra.kafka.read import REQUEST_S
 from infra.local import doctor
 from infra.security import BrokerAddress, Security
 from infra.settings import Settings, environment_for
+from producers.acknowledgement import NotAcknowledgedError
+from producers.publisher import ClientOptions, MedpostClient
 from schemas import topics
 from schemas.codec import OUTCOME
 from schemas.errors import UnavailableError
@@ -205,6 +208,25 @@ def test_a_stream_process_that_trusts_nobody_there_ends_and_says_why(guarded: Gu
     (told,) = [line for line in log.read_text("utf-8").splitlines() if "cannot start" in line]
     assert "certificate that no authority in" in told
     assert "MEDPOST_KAFKA_CA" in told
+
+
+def test_a_sender_with_the_sdk_gets_in_by_an_address_that_carries_its_login(guarded: Guarded) -> None:
+    """As docs/operations.md shows; with other authorities nothing gets there, and the id to try again under is told."""
+    topic = topics.messages("normal").name
+    provision(guarded.open, [TopicSpec(topic, 1)])
+    asked: dict[str, Any] = {"type": "lab_report", "recipient": ("patient_id", "P1"), "personalisation": {}}
+    with MedpostClient(guarded.over_tls(), app_id="lis", key_id="lis-1", secret="s" * 32) as client:
+        assert client.send(**asked, reference="1")
+    bad = guarded.over_tls(ca=guarded.stranger)
+    options = ClientOptions(delivery_timeout_s=2.0)
+    with (
+        MedpostClient(bad, app_id="lis", key_id="lis-1", secret="s" * 32, options=options) as client,
+        pytest.raises(NotAcknowledgedError) as refused,
+    ):
+        client.send(**asked, reference="2")
+    assert "try again under message_id" in refused.value.detail
+    with LogReader(guarded.open) as reader:
+        assert reader.end_offset(topic, 0) == 1
 
 
 def test_the_doctor_names_server_certificate_and_setting(guarded: Guarded, tmp_path: Path) -> None:
