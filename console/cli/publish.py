@@ -96,7 +96,7 @@ def _check(settings: Settings, app_id: str, request: MessageRequest) -> None:
     now_ms = SystemClock().now_ms()
     found = list(record_rules.refusals(requests.as_message(request, app_id, "", now_ms), snapshot, now_ms))
     if found:
-        text = "；".join(finding.text for finding in found)
+        text = "\n  ".join(finding.text for finding in found)
         remedy = "；".join(finding.remedy for finding in found if finding.remedy)
         raise Refused(Reason.PARAM_INVALID, f"没有发布：{text}", remedy or "改正后再发；--no-check 不先核对登记")
 
