@@ -157,7 +157,7 @@ def _duration(ms: str) -> str:
     """Milliseconds as the largest unit that divides them."""
     if not ms.isdigit():
         return ms
-    for size, unit in ((86_400_000, "天"), (3_600_000, "小时"), (60_000, "分钟"), (1_000, "秒")):
+    for size, unit in ((DAY_MS, "天"), (3_600_000, "小时"), (60_000, "分钟"), (1_000, "秒")):
         if int(ms) and int(ms) % size == 0:
             return f"{int(ms) // size} {unit}"
     return f"{ms} 毫秒"
