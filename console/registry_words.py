@@ -13,6 +13,7 @@ from console import words
 from infra.registry_changes import ADDED, REMOVED, Change
 from infra.snapshot import Snapshot
 from schemas.configuration import AppConfig
+from schemas.topics import DAY_MS
 
 NONE: Final = "—"
 """How a member that is not there is told by `registry_changes`."""
