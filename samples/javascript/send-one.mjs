@@ -10,6 +10,7 @@ const { MEDPOST_KAFKA = "127.0.0.1:9092", MEDPOST_APP = "his", MEDPOST_KEY_ID = 
 const { MEDPOST_SECRET = "demo-only-his-0123456789-abcdefghijklmnop", MEDPOST_NAMESPACE = "" } = process.env;
 const [patient = "P0001", reference = `JS-${Date.now()}`] = process.argv.slice(2);
 const WAIT_MS = 60_000;
+const REFUSED_BEFORE_MS = 10_000;
 
 const topic = (name) => (MEDPOST_NAMESPACE ? `${MEDPOST_NAMESPACE}.${name}` : name);
 const kafka = new kafkajs.Kafka({
@@ -18,21 +19,34 @@ const kafka = new kafkajs.Kafka({
   logLevel: kafkajs.logLevel.ERROR,
 });
 
-// Resolves with the outcome of that message; `listening` is called once nothing can be missed any more.
-const outcomeOf = (consumer, messageId, listening) =>
+// Resolves with the outcome of that message; `listening` is called once nothing can be missed any more. A refused
+// message may be mended and sent again, so an old refusal (before `ends`, by partition) counts only when nothing newer comes.
+const outcomeOf = (consumer, messageId, ends, listening) =>
   new Promise((resolve, reject) => {
     consumer.on(consumer.events.GROUP_JOIN, listening);
     consumer
       .run({
         autoCommit: false,
-        eachMessage: async ({ message }) => {
+        eachMessage: async ({ partition, message }) => {
           const outcome = decodeOutcome(message.value);
-          if (outcome.message_id === messageId) resolve(outcome);
+          const isOldRefusal = outcome.status === "rejected" && BigInt(message.offset) < ends.get(partition);
+          if (outcome.message_id !== messageId) return;
+          if (isOldRefusal) setTimeout(resolve, REFUSED_BEFORE_MS, outcome).unref();
+          else resolve(outcome);
         },
       })
       .catch(reject);
     setTimeout(resolve, WAIT_MS).unref();
   });
+
+// Where every partition of a topic ends now.
+const endsOf = async (name) => {
+  const admin = kafka.admin();
+  await admin.connect();
+  const offsets = await admin.fetchTopicOffsets(name);
+  await admin.disconnect();
+  return new Map(offsets.map(({ partition, high }) => [partition, BigInt(high)]));
+};
 
 // Resolves when all in-sync replicas have it; the same reference may be published again without harm.
 const publish = async (producer) => {
@@ -72,8 +86,9 @@ const main = async () => {
   await Promise.all([consumer.connect(), producer.connect()]);
   // From the beginning of the topic: nothing that ends quickly is missed. A real system keeps its group and offsets.
   await consumer.subscribe({ topic: topic("outcomes"), fromBeginning: true });
+  const ends = await endsOf(topic("outcomes"));
   let outcome;
-  await new Promise((listening) => (outcome = outcomeOf(consumer, id, listening)));
+  await new Promise((listening) => (outcome = outcomeOf(consumer, id, ends, listening)));
   const at = await publish(producer);
   console.log(`published  ${id} to ${at.topicName}/${at.partition}/${at.baseOffset}`);
   const ended = await outcome;

@@ -15,10 +15,12 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 /**
  * The answers: how messages of all applications ended. Reads the last hour too, so that a message that is published
- * again under its reference finds the outcome that it had. A real system keeps a group and its offsets.
+ * again under its reference finds the outcome that it had. A refused message may be mended and sent again, so an old
+ * refusal counts only when nothing newer comes within ten seconds. A real system keeps a group and its offsets.
  */
 final class Outcomes implements AutoCloseable {
     private final KafkaConsumer<byte[], byte[]> consumer;
+    private final Map<TopicPartition, Long> ends; // where the topic ended when this was opened
 
     Outcomes(String bootstrap, String topic) {
         consumer = new KafkaConsumer<>(
@@ -32,7 +34,7 @@ final class Outcomes implements AutoCloseable {
         long anHourAgoMs = System.currentTimeMillis() - Duration.ofHours(1).toMillis();
         Map<TopicPartition, Long> wanted =
                 partitions.stream().collect(Collectors.toMap(each -> each, each -> anHourAgoMs));
-        Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
+        ends = consumer.endOffsets(partitions);
         consumer.offsetsForTimes(wanted).forEach((partition, found) ->
                 consumer.seek(partition, found == null ? ends.get(partition) : found.offset()));
     }
@@ -40,15 +42,26 @@ final class Outcomes implements AutoCloseable {
     /** How that message ended; empty when nobody said so in time. */
     Optional<GenericRecord> await(String messageId, Duration atMost) throws IOException {
         long endNs = System.nanoTime() + atMost.toNanos();
+        Optional<GenericRecord> refusedBefore = Optional.empty();
         while (System.nanoTime() < endNs) {
             for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofMillis(200))) {
                 GenericRecord outcome = Wire.decodeOutcome(record.value());
-                if (outcome.get("message_id").toString().equals(messageId)) {
+                if (!outcome.get("message_id").toString().equals(messageId)) {
+                    continue;
+                }
+                if (!isOldRefusal(record, outcome)) {
                     return Optional.of(outcome);
                 }
+                refusedBefore = Optional.of(outcome);
+                endNs = System.nanoTime() + Math.min(endNs - System.nanoTime(), Duration.ofSeconds(10).toNanos());
             }
         }
-        return Optional.empty();
+        return refusedBefore;
+    }
+
+    private boolean isOldRefusal(ConsumerRecord<byte[], byte[]> record, GenericRecord outcome) {
+        boolean old = record.offset() < ends.get(new TopicPartition(record.topic(), record.partition()));
+        return old && outcome.get("status").toString().equals("rejected");
     }
 
     @Override

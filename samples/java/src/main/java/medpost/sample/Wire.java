@@ -98,6 +98,10 @@ final class Wire {
 
     private static Schema schema(String name) {
         try (InputStream file = Wire.class.getResourceAsStream("/" + name)) {
+            if (file == null) {
+                throw new IllegalStateException(
+                        name + " is not on the class path: copy it from medpost's schemas/avsc to src/main/resources");
+            }
             return new Schema.Parser().parse(file);
         } catch (IOException problem) {
             throw new IllegalStateException("cannot read " + name, problem);
