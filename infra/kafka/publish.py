@@ -7,6 +7,7 @@ record, or waits for a full queue: the caller is told.
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Final, cast
 
@@ -18,6 +19,8 @@ from infra.security import librdkafka_properties
 from schemas.errors import Permanent, Reason, UnavailableError
 
 POLL_S: Final = 0.5
+MARGIN_S: Final = 10.0
+"""A record is reported within the delivery timeout, or the producer is broken: not a single one for so much longer."""
 DEFAULTS: Final[dict[str, object]] = {
     "acks": "all",
     "enable.idempotence": True,
@@ -36,6 +39,8 @@ DEFAULTS: Final[dict[str, object]] = {
     "log.connection.close": False,
 }
 
+log = logging.getLogger("publisher")
+
 
 class Publisher:
     """One idempotent producer and the thread that serves its reports.
@@ -48,14 +53,42 @@ class Publisher:
         settings = {**DEFAULTS, **named, **librdkafka_properties(bootstrap)}
         self.limit_bytes = int(str(settings["message.max.bytes"]))
         self._limit_records = int(str(settings["queue.buffering.max.messages"]))
-        self.producer = Producer(settings, logger=logging.getLogger("librdkafka"))
+        self._settings = settings
+        self.producer = self._made()
+        self._patience_s = float(str(settings["delivery.timeout.ms"])) / 1000 + MARGIN_S
+        self._is_broken = False
+        self._former: Producer | None = None
         self._is_closed = threading.Event()
         self._poller = threading.Thread(target=self._serve_reports, name="publisher-reports", daemon=True)
         self._poller.start()
 
+    def _made(self) -> Producer:
+        return Producer(self._settings, logger=logging.getLogger("librdkafka"))
+
     def _serve_reports(self) -> None:
+        moved_s = time.monotonic()
         while not self._is_closed.is_set():
-            self.producer.poll(POLL_S)
+            if self.producer.poll(POLL_S) or not len(self.producer):
+                moved_s = time.monotonic()
+            elif time.monotonic() - moved_s > self._patience_s:
+                self._is_broken = True
+            if self._is_broken:
+                self._renew()
+                moved_s = time.monotonic()
+            if self._former is not None and len(self._former):  # also what a thread gave it a moment ago
+                self._former.purge()
+                self._former.poll(0)
+
+    def _renew(self) -> None:
+        """Go on with another producer; what the broken one still had is reported as failed, as it may or may not be.
+
+        librdkafka's idempotent producer can lose its way when a broker was away for longer than a delivery may take:
+        after a fatal error it refuses everything, and it has been seen to hold a full queue for minutes without sending
+        or timing out a record of it. Its process would have to be started again, and a sender's process is not ours.
+        """
+        broken, self.producer, self._is_broken = self.producer, self._made(), False
+        log.error("the producer is broken, another one goes on; %d records fail", len(broken))
+        self._former = broken
 
     def batch(self) -> Batch:
         """A batch whose records leave at once; needs the running asyncio loop that will await it."""
@@ -107,6 +140,7 @@ class Publisher:
             raise QueueFullError("the publisher's queue is full", "is the broker reachable?") from None
         except KafkaException as problem:
             failure = failure_of(topic, problem.args[0])
+            self._is_broken = self._is_broken or failure.code == KafkaError._FATAL  # noqa: SLF001 - the library's name
             if failure.is_permanent:
                 raise Permanent(failure.reason, f"{failure.name} for {topic}") from None
             raise UnavailableError(f"publishing to {topic}: {failure.name}", "see the broker's log") from None

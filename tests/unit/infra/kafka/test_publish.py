@@ -1,9 +1,14 @@
-"""The publisher's settings, and what it does when its queue is full."""
+"""The publisher's settings, and what it does when its queue is full, or its producer broken."""
+
+import time
+from collections.abc import Callable
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
-from infra.kafka import PublishFailure, QueueFullError
+from infra.kafka import PublishFailure, QueueFullError, publish
 from infra.kafka.publish import DEFAULTS, Publisher
+from schemas.errors import UnavailableError
 
 
 def test_publishing_is_idempotent_acknowledged_and_bounded() -> None:
@@ -25,3 +30,94 @@ def test_a_full_queue_pushes_back() -> None:
     publisher.producer.purge()
     publisher.close(0.1)
     assert [failure.name for failure in reported if failure] == ["_PURGE_QUEUE"]
+
+
+class Silent:
+    """A producer that takes records and never reports one, until they are purged; `fatal` refuses them all."""
+
+    made: list["Silent"] = []  # noqa: RUF012 - emptied by the fixture
+    fatal = False
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self.open: list[Callable[..., None]] = []
+        self.purged: list[Callable[..., None]] = []
+        Silent.made.append(self)
+
+    def __len__(self) -> int:
+        return len(self.open) + len(self.purged)
+
+    def produce(self, *_: object, on_delivery: Callable[..., None], **__: object) -> None:
+        """Take it, or refuse it for ever."""
+        if self.fatal and len(Silent.made) == 1:
+            raise KafkaException(KafkaError(KafkaError._FATAL))
+        self.open.append(on_delivery)
+
+    def purge(self) -> None:
+        """Its records fail with the next poll."""
+        self.purged, self.open = [*self.purged, *self.open], []
+
+    def poll(self, _timeout_s: float) -> int:
+        """Report what was purged."""
+        time.sleep(0.001)
+        told, self.purged = self.purged, []
+        for report in told:
+            report(KafkaError(KafkaError._PURGE_QUEUE), self)
+        return len(told)
+
+    def topic(self) -> str:
+        """Of the record."""
+        return "out"
+
+    def flush(self, _timeout_s: float) -> int:
+        """Nothing comes of it."""
+        return len(self)
+
+
+@pytest.fixture
+def silent(monkeypatch: pytest.MonkeyPatch) -> type[Silent]:
+    """Every producer is one of these, and patience is short."""
+    monkeypatch.setattr(publish, "Producer", Silent)
+    monkeypatch.setattr(publish, "MARGIN_S", 0.05)
+    Silent.made, Silent.fatal = [], False
+    return Silent
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """For two seconds at most."""
+    until_s = time.monotonic() + 2
+    while not is_so():
+        assert time.monotonic() < until_s
+        time.sleep(0.001)
+
+
+def test_a_producer_that_reports_nothing_is_replaced(silent: type[Silent]) -> None:
+    """What it had is reported as failed: the sender asks again, or its process does it again."""
+    publisher = Publisher("127.0.0.1:1", delivery_timeout_ms=1)
+    reported: list[PublishFailure | None] = []
+    publisher.publish("out", b"1", on_report=reported.append)
+    wait_until(lambda: len(silent.made) == 2 and bool(reported))
+    assert id(publisher.producer) == id(silent.made[1])
+    silent.made[0].produce(on_delivery=lambda error, _: reported.append(publish.failure_of("out", error)))
+    wait_until(lambda: len(reported) == 2)
+    assert [failure.name for failure in reported if failure] == ["_PURGE_QUEUE"] * 2
+    publisher.close(0)
+
+
+def test_a_producer_that_refuses_everything_is_replaced(silent: type[Silent]) -> None:
+    """The caller is told at once, and the next record is taken."""
+    silent.fatal = True
+    publisher = Publisher("127.0.0.1:1")
+    with pytest.raises(UnavailableError):
+        publisher.publish("out", b"1")
+    wait_until(lambda: len(silent.made) == 2)
+    publisher.publish("out", b"2")
+    assert len(silent.made[1]) == 1
+    publisher.close(0)
+
+
+def test_an_idle_producer_is_left_alone(silent: type[Silent]) -> None:
+    """However long nothing is to be reported."""
+    publisher = Publisher("127.0.0.1:1", delivery_timeout_ms=1)
+    time.sleep(0.12)
+    publisher.close(0)
+    assert len(silent.made) == 1
