@@ -7,6 +7,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from infra.kafka import PublishFailure, QueueFullError, publish
+from infra.kafka.failures import failure_of
 from infra.kafka.publish import DEFAULTS, Publisher
 from schemas.errors import UnavailableError
 
@@ -97,7 +98,7 @@ def test_a_producer_that_reports_nothing_is_replaced(silent: type[Silent]) -> No
     publisher.publish("out", b"1", on_report=reported.append)
     wait_until(lambda: len(silent.made) == 2 and bool(reported))
     assert id(publisher.producer) == id(silent.made[1])
-    silent.made[0].produce(on_delivery=lambda error, _: reported.append(publish.failure_of("out", error)))
+    silent.made[0].produce(on_delivery=lambda error, _: reported.append(failure_of("out", error)))
     wait_until(lambda: len(reported) == 2)
     assert [failure.name for failure in reported if failure] == ["_PURGE_QUEUE"] * 2
     publisher.close(0)
