@@ -72,13 +72,14 @@ def message(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         expires_at=_in_shanghai(expires_at),
     )
     request = requests.from_fields(fields)
+    settings = settings_module.load()
+    if not dry_run:
+        ping(settings_module.kafka_endpoint(settings), BROKER_S)
+    is_checked = not no_check and _check(settings, app_id, request)
     if dry_run:
         show_one({"message_id": "", "type": kind}, publish_report.MESSAGE_HEADINGS, form)
+        typer.echo("✓ 与登记相符；没有发布" if is_checked else "! 没有核对登记，也没有发布", err=True)
         return 0
-    settings = settings_module.load()
-    ping(settings_module.kafka_endpoint(settings), BROKER_S)
-    if not no_check:
-        _check(settings, app_id, request)
     with closing(clients_for(settings, _keys(key_file))) as clients:
         client = clients.client_of(app_id)
         message_id, lane = client.submit(request).result(), client.lane_of(request)
@@ -88,17 +89,18 @@ def message(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     return 0
 
 
-def _check(settings: Settings, app_id: str, request: MessageRequest) -> None:
-    """Raise Refused for what intake would surely refuse; says nothing where the registry cannot be read."""
+def _check(settings: Settings, app_id: str, request: MessageRequest) -> bool:
+    """Raise Refused for what intake would surely refuse; False where the registry cannot be read, so nobody knows."""
     snapshot = glance(settings)
     if snapshot is None:
-        return
+        return False
     now_ms = SystemClock().now_ms()
     found = list(record_rules.refusals(requests.as_message(request, app_id, "", now_ms), snapshot, now_ms))
     if found:
         text = "\n  ".join(finding.text for finding in found)
         remedy = "；".join(finding.remedy for finding in found if finding.remedy)
         raise Refused(Reason.PARAM_INVALID, f"没有发布：{text}", remedy or "改正后再发；--no-check 不先核对登记")
+    return True
 
 
 def _in_shanghai(given: datetime | None) -> datetime | None:

@@ -15,6 +15,12 @@ from schemas.errors import MedpostError
 from tests.hospital import kind, snapshot
 
 
+@pytest.fixture(autouse=True)
+def _no_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No broker answers, unless a test says otherwise."""
+    monkeypatch.setattr(publish, "glance", lambda _: None)
+
+
 def run(*arguments: str, stdin: bytes = b"") -> Result:
     """The command with these arguments, nothing of it on the network."""
     main = typer.Typer()
@@ -132,6 +138,18 @@ def test_what_intake_would_refuse_is_refused_before_it_is_published(broker: Brok
     assert "是否应为 lab_report？" in done.exception.detail
     assert broker.submitted == []
     assert (asked("lab_report").exit_code, broker.submitted) == (0, ["lab_report"])
+
+
+def test_a_dry_run_asks_the_registry_and_says_whether_it_did(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would be refused is refused, unless nobody can be asked or nobody shall."""
+    refused = asked("lab_repot", "--dry-run")
+    assert isinstance(refused.exception, MedpostError)
+    assert "是否应为 lab_report？" in refused.exception.detail
+    assert "与登记相符" in asked("lab_report", "--dry-run").stderr
+    assert "没有核对登记" in asked("lab_repot", "--dry-run", "--no-check").stderr
+    monkeypatch.setattr(publish, "glance", lambda _: None)
+    done = asked("lab_repot", "--dry-run")
+    assert (done.exit_code, "没有核对登记" in done.stderr, broker.submitted) == (0, True, [])
 
 
 def test_the_check_can_be_left_out(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
