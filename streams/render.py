@@ -85,14 +85,15 @@ def variables_in(source: str) -> frozenset[str]:
 def values_of(message: Message, kind: MessageType) -> dict[str, str]:
     """The template's parameters, the optional ones that are missing as "".
 
-    Raises Permanent(missing_parameter | param_invalid | too_large) naming the parameter, never its value.
+    Raises Permanent(missing_parameter | param_invalid | too_large) naming the parameter, or all that are missing,
+    never a value.
     """
     given = message.personalisation
     values: dict[str, str] = {}
     for parameter in kind.parameters:
         value = given.get(parameter.name, "")
         if parameter.required and not value:
-            raise Permanent(Reason.MISSING_PARAMETER, f"parameter {parameter.name} is missing")
+            raise _missing(kind, given)
         if len(value) > parameter.max_chars:
             raise Permanent(
                 Reason.TOO_LARGE,
@@ -107,6 +108,14 @@ def values_of(message: Message, kind: MessageType) -> dict[str, str]:
         )
     values.update(_free_text(message, kind))
     return values
+
+
+def _missing(kind: MessageType, given: Mapping[str, str]) -> Permanent:
+    """All that are missing at once: whoever adds them one by one sends once for each."""
+    names = [one.name for one in kind.parameters if one.required and not given.get(one.name)]
+    if len(names) == 1:
+        return Permanent(Reason.MISSING_PARAMETER, f"parameter {names[0]} is missing")
+    return Permanent(Reason.MISSING_PARAMETER, f"parameters {', '.join(names)} are missing")
 
 
 def _shown(names: set[str]) -> str:

@@ -76,6 +76,7 @@ PHRASES: Final = {
     "the message names no recipient": "消息没有指明接收人",
     "type {} has no parameter {}": "消息类型 {} 没有参数 {}",
     "parameter {} is missing": "缺少参数 {}",
+    "parameters {} are missing": "缺少参数 {}",
     "parameter {} has {} characters, at most {}": "参数 {} 有 {} 个字符，至多 {}",
     "parameter {} holds control characters": "参数 {} 含控制字符",
     "content holds control characters": "正文含控制字符",

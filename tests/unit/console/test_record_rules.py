@@ -9,7 +9,7 @@ from console.record_rules import ask, refusals
 from infra.registry_changes import sealed
 from infra.snapshot import Snapshot
 from producers.findings import Level
-from schemas.configuration import DISABLED
+from schemas.configuration import DISABLED, Parameter
 from tests.hospital import APP, KEYRING, T0_MS, kind, message, snapshot, token
 
 TOPIC = "messages.normal"
@@ -77,6 +77,12 @@ def test_a_detour_through_another_lane_is_a_warning() -> None:
 def test_a_refusal_is_told_in_chinese_with_what_was_meant(changes: dict[str, Any], told: str) -> None:
     """Names are compared with those of the registry."""
     assert [told in one.text for one in refusals(message(**changes), held(), T0_MS)] == [True]
+
+
+def test_all_missing_parameters_are_told_in_one_sentence() -> None:
+    """As the gateway names all of them."""
+    both = held(parameters=[Parameter("item"), Parameter("amount")])
+    assert ["缺少参数 item, amount" in one.text for one in refusals(message(personalisation={}), both, T0_MS)] == [True]
 
 
 def test_an_application_needs_its_own_right_to_a_channel() -> None:

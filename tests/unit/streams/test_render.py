@@ -148,6 +148,13 @@ def test_bad_parameters_are_named_and_never_shown(given_values: dict[str, str], 
     assert reason_of_values(message(personalisation=given_values)) == (reason, detail)
 
 
+def test_all_missing_parameters_are_told_at_once() -> None:
+    """The optional and the given ones are not among them."""
+    wanted = [Parameter("item"), Parameter("note", required=False), Parameter("amount"), Parameter("due")]
+    told = reason_of_values(message(personalisation={"amount": "3"}), parameters=wanted)
+    assert told == (Reason.MISSING_PARAMETER, "parameters item, due are missing")
+
+
 def test_a_parameter_may_have_lines() -> None:
     """Line feeds and tabs are text."""
     assert values_of(message(personalisation={"item": "a\nb\tc"}), kind())["item"] == "a\nb\tc"
