@@ -12,6 +12,8 @@ from msgspec import Struct, field
 
 MAX_LONG_BYTES: Final = 10
 """A 64-bit number, 7 bits a byte."""
+_UNREAD: Final = dict.fromkeys(range(0xDC80, 0xDD00), "\u25a1")
+"""A box for every byte that is no UTF-8: not U+FFFD, which would seem to have been written by the sender."""
 
 Schema = Any
 """A parsed schema: a name, a union's list, or an object with `type`."""
@@ -60,7 +62,7 @@ class Walk(Struct):
             return raw.decode("utf-8")
         except UnicodeDecodeError:
             self.bad_texts.append((path, raw))
-            return raw.decode("utf-8", "replace")
+            return raw.decode("utf-8", "surrogateescape").translate(_UNREAD)
 
     def _take(self, count: int, path: str) -> bytes:
         taken = self.raw[self.at : self.at + count]

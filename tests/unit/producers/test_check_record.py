@@ -41,6 +41,15 @@ def test_json_is_told_all_that_is_wrong_with_it() -> None:
     assert "看来是秒" in text
 
 
+def test_a_letter_is_lost_only_where_the_sender_lost_it() -> None:
+    """Bytes of another character set become U+FFFD in our reading alone: that is no fault of theirs."""
+    as_gbk = "血常规检"[:4].encode("gbk") + b"."
+    text = said(check(Submitted(RAW.replace("血常规".encode(), as_gbk)), NOW_MS).findings)
+    assert ("看来是 GBK" in text, "U+FFFD" in text) == (True, False)
+    lost = said(check(Submitted(RAW.replace("血常规".encode(), "\ufffd常规".encode())), NOW_MS).findings)
+    assert ("UTF-8" in lost, "U+FFFD" in lost) == (False, True)
+
+
 def test_several_faults_are_told_at_once() -> None:
     """Envelope, key and token in one go."""
     text = said(check(Submitted(b"\0\0\0\0\1" + RAW[10:], "x", b"13800001001", ()), NOW_MS).findings)
