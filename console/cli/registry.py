@@ -14,8 +14,8 @@ import typer
 from rich.console import Console
 
 from console import kafka_quotas, words
-from console.cli import registry_history
-from console.listing import Format, FormatOption, show
+from console.cli import registry_history, registry_show
+from console.listing import Format, FormatOption
 from console.provisioning import provision_installation
 from console.registry_words import sentences
 from infra import settings as settings_module
@@ -39,7 +39,7 @@ from infra.registry_forms import ChannelForm, TemplateForm
 from infra.registry_problems import BadFilesError
 from infra.registry_rules import Account, Checks
 from infra.settings import Settings
-from infra.snapshot import accounts_of, resolved
+from infra.snapshot import resolved
 from schemas.configuration import AppConfig
 from schemas.errors import Permanent
 from sinks import catalogue
@@ -175,9 +175,12 @@ def _say(lines: list[kafka_quotas.Line]) -> None:
             typer.echo(line.text)
 
 
-@app.command("show", help="显示当前生效的版本与各类对象；不显示密钥与地址。")
-def show_(form: FormatOption = Format.TABLE) -> int:
-    """Show the version in force and its objects."""
+@app.command(
+    "show", help="显示当前生效的版本与各类对象；types 加标识：一个消息类型的参数、渠道与模板。不显示密钥与地址。"
+)
+def show_(what: registry_show.What = "", name: registry_show.Name = "", form: FormatOption = Format.TABLE) -> int:
+    """Show the version in force and its objects, those of one kind, or all that a sender needs to know of a type."""
+    registry_show.check(what, name)
     settings = settings_module.load()
     keyring = load_keyring(settings)
     current = read_current(settings, keyring)
@@ -191,8 +194,7 @@ def show_(form: FormatOption = Format.TABLE) -> int:
         stays = "沿用旧值" if bad.has_old_value else "没有旧值可用"
         what = f"! {KINDS[bad.kind]} {bad.object_id} 的最新记录（偏移 {bad.offset}）无法读取，{stays}"
         typer.secho(f"{what} → 重新 apply 它的文件", fg=typer.colors.RED, err=True)
-    show(_rows(current), {"kind": "种类", "id": "标识", "name": "名称", "status": "状态", "policy": "要点"}, form)
-    return 0
+    return registry_show.print_objects(current, (what, name), form)
 
 
 def _place(place: Path | None, sample: bool) -> Path:
@@ -241,38 +243,6 @@ def _print_changes(found: list[Change], current: Current) -> None:
                 console.print(f"    {sentence}", markup=False)
         if len(of_kind) > LISTED:
             console.print(f"  …… 另有 {len(of_kind) - LISTED} 个{name}", markup=False)
-
-
-def _rows(current: Current) -> list[dict[str, object]]:
-    snapshot = current.snapshot
-    rows: list[dict[str, object]] = [
-        {"kind": "应用", "id": app.app_id, "name": app.name, "status": app.status, "policy": "、".join(app.types)}
-        for app in snapshot.apps.values()
-    ]
-    rows += [
-        {
-            "kind": "消息类型",
-            "id": kind.type,
-            "name": kind.name,
-            "status": kind.status,
-            "policy": f"{words.of_lane(kind.lane)} · 阈值 {kind.threshold:g} · "
-            + "、".join(f"{entry.channel} {entry.weight:g}" for entry in kind.channels),
-        }
-        for kind in snapshot.types.values()
-    ]
-    rows += [
-        {
-            "kind": "渠道",
-            "id": config.channel,
-            "name": config.provider,
-            "status": config.status,
-            "policy": (f"权重 {config.weight:g} · " if channel.others else "")
-            + f"{config.rate_per_s:g}/s · {config.base_url}",
-        }
-        for channel in snapshot.channels.values()
-        for config in accounts_of(channel)
-    ]
-    return [*rows, {"kind": "收件人", "id": f"共 {len(current.recipients)} 人", "name": "", "status": "", "policy": ""}]
 
 
 def register(main: typer.Typer) -> None:

@@ -1,5 +1,6 @@
 """Tests of `medpost registry` without a broker: what is printed, and when nothing may be written."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from infra.registry_changes import ADDED, CHANGED, REMOVED, Change, Current, Wri
 from infra.registry_files import Wanted, load
 from infra.settings import Settings
 from infra.snapshot import Snapshot
+from schemas.errors import Permanent
 
 Run = Callable[..., tuple[int, str]]
 
@@ -124,6 +126,41 @@ def test_show_lists_every_object_and_no_secret(run: Run, held: list[Current], tm
         assert word in said
     for hidden in ("demo-only", "whsec", "1380000"):
         assert hidden not in said
+
+
+def test_one_type_is_shown_as_its_senders_need_it(run: Run, held: list[Current], tmp_path: Path) -> None:
+    """Its parameters above all: which, whether they may be left out, how long; and the texts that use them."""
+    held[0] = sample(Settings(home=tmp_path))
+    code, said = run("show", "types", "payment_due")
+    kind = held[0].snapshot.types["payment_due"]
+    assert (code, len(kind.parameters) > 1) == (0, True)
+    for parameter in kind.parameters:
+        need = "必填" if parameter.required else "选填"
+        assert f"{parameter.name}（{need}，至多 {parameter.max_chars} 字）" in said
+    assert ("普通 normal" in said, "、emr" in said, "模板 sms" in said) == (True, True, True)
+    _, listed = run("show", "types", "payment_due", "--format", "json")
+    told = json.loads(listed)
+    assert [one["name"] for one in told["parameters"]] == [one.name for one in kind.parameters]
+    assert [one["channel"] for one in told["channels"]] == [one.channel for one in kind.channels]
+
+
+def test_one_kind_is_listed_alone(run: Run, held: list[Current], tmp_path: Path) -> None:
+    """And a type's line names its parameters."""
+    held[0] = sample(Settings(home=tmp_path))
+    rows = json.loads(run("show", "types", "--format", "json")[1])
+    assert {row["kind"] for row in rows} == {"消息类型"}
+    (due,) = [row for row in rows if row["id"] == "payment_due"]
+    assert due["parameters"].split("、")[0] == held[0].snapshot.types["payment_due"].parameters[0].name
+
+
+def test_what_cannot_be_shown_is_said(run: Run, held: list[Current], tmp_path: Path) -> None:
+    """A kind that there is not, an id of another kind, a type that is not registered."""
+    held[0] = sample(Settings(home=tmp_path))
+    for wrong in (["shoes"], ["recipients", "P0001"]):
+        with pytest.raises(typer.BadParameter):
+            run("show", *wrong)
+    with pytest.raises(Permanent, match="是否应为 payment_due"):
+        run("show", "types", "payment_deu")
 
 
 def test_changes_are_printed_in_words(capsys: pytest.CaptureFixture[str]) -> None:
