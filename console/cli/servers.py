@@ -22,6 +22,8 @@ from infra.settings import Settings
 
 EXIT_NO: Final = 1
 EXIT_MISSING: Final = 3
+REGISTRY: Final = "registry"
+"""Stands in the note of every process that waits for a first `medpost registry apply`."""
 
 
 class Format(StrEnum):
@@ -72,6 +74,8 @@ def up(
     notes = sorted({chinese(note) or "?" for _, note in late})
     names = ", ".join(name for name, _ in late)
     typer.secho(f"! 尚未就绪：{names}：{'；'.join(notes)}（medpost status）", fg=typer.colors.YELLOW)
+    if any(REGISTRY in note for _, note in late):
+        typer.echo("  → 尚未登记配置时：medpost registry apply --sample（示例医院），或 apply 自己的文件")
     if not all(note.startswith(WAITS) for _, note in late):
         raise typer.Exit(EXIT_NO)
 

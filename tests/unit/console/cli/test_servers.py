@@ -65,6 +65,33 @@ def test_password_is_not_shown(app: typer.Typer, monkeypatch: pytest.MonkeyPatch
     assert "secret" not in said
 
 
+def _late(note: str) -> dict[str, object]:
+    return {"name": "intake", "state": "starting", "note": note}
+
+
+@pytest.mark.parametrize(
+    ("note", "told", "is_led"),
+    [
+        ("waits for the configuration registry", "在等 配置登记（", True),
+        ("waits for the registry", "在等 配置登记（", True),
+        ("waits for the consumer group, the registry and the recipients", "消费组、配置登记与收件人（", True),
+        ("waits for the store", "在等 存储（", False),
+    ],
+)
+def test_what_is_waited_for_is_said_in_chinese_with_the_next_step(
+    app: typer.Typer, monkeypatch: pytest.MonkeyPatch, note: str, told: str, *, is_led: bool
+) -> None:
+    """An installation without a configuration is led to its first one; waiting is no failure."""
+    monkeypatch.setenv("MEDPOST_KAFKA", "k:9092")
+    monkeypatch.setenv("MEDPOST_CLICKHOUSE", "http://c:8123/d")
+    monkeypatch.setattr(control, "prepare_up", lambda _: None)
+    monkeypatch.setattr(control, "begin", lambda _, **__: False)
+    monkeypatch.setattr(control, "follow", lambda _: iter([_late(note)]))
+    done = CliRunner().invoke(app, ["up", "--only-servers"])
+    assert (done.exit_code, told in done.output) == (0, True)
+    assert ("medpost registry apply --sample" in done.output) is is_led
+
+
 @pytest.mark.parametrize(("simulators", "is_told"), [("http://s:1", True), ("", False)])
 def test_where_the_phones_are_is_told(
     app: typer.Typer, monkeypatch: pytest.MonkeyPatch, simulators: str, *, is_told: bool
