@@ -9,9 +9,10 @@ from typer.testing import CliRunner
 
 from console.cli import routing as cli
 from infra.registry_changes import Current
+from schemas.configuration import DISABLED, Address, ChannelConfig, TypeChannel
 from schemas.errors import Permanent, Reason
-from streams.route import order
-from tests.hospital import OPTED_OUT, PATIENT, entry, kind, snapshot
+from streams.route import order, route
+from tests.hospital import APP, OPTED_OUT, PATIENT, entry, kind, message, snapshot
 
 Run = Callable[..., tuple[int, str]]
 
@@ -25,6 +26,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         kind(name="检验报告"),
         kind("both", both, threshold=0.5),
         kind("weak", both, threshold=1.0),
+        kind("strange", [entry("webhook"), entry("fax", 0.4)]),
         kind("daily", both, repeat_days=1, repeat_times=7),
     )
     current = Current(held, {one.person_id: one for one in (PATIENT, OPTED_OUT)})
@@ -71,6 +73,31 @@ def test_a_skipped_channel_says_why(run: Run) -> None:
     assert (code, "接收人已退订 recipient_opted_out" in said) == (0, True)
     _, said = run("--type", "lab_report", "--channels", "sms")
     assert "发送方未选此渠道" in said
+
+
+@pytest.mark.parametrize(
+    ("channels", "entries", "addresses", "told"),
+    [
+        ({}, [entry("sms")], "sms", "渠道未登记 config_missing"),
+        ({"sms": ChannelConfig("sms", status=DISABLED)}, [entry("sms")], "sms", "渠道已停用 config_missing"),
+        ({"sms": ChannelConfig("sms")}, [TypeChannel("sms", 0.9)], "sms", "该类型没有此渠道的模板 config_missing"),
+        ({"sms": ChannelConfig("sms")}, [entry("sms")], "fax", "接收人没有此渠道的地址 config_missing"),
+    ],
+)
+def test_what_a_channel_lacks_is_said_as_intake_found_it(
+    channels: dict[str, ChannelConfig], entries: list[TypeChannel], addresses: str, told: str
+) -> None:
+    """One cause, not three to choose from."""
+    routed = route(message(), (APP, kind(channels=entries)), channels, {addresses: Address(addresses, "a")})
+    assert [each.skip for each in routed] == [Reason.CONFIG_MISSING]
+    (row,) = cli.rows(routed, 0.6, {"sms": cli.lacks(entries[0], channels)})
+    assert row["reason"] == told
+
+
+def test_the_command_says_what_is_lacking(run: Run) -> None:
+    """The registry of the test has no channel of that name."""
+    _, said = run("--type", "strange")
+    assert "渠道未登记 config_missing" in said
 
 
 def test_nothing_usable_is_exit_code_one(run: Run) -> None:
