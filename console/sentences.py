@@ -35,15 +35,19 @@ _BY_STAGE: Final[dict[str, str]] = {
 }
 _PLACE: Final = re.compile(r"([1-9][0-9]*)/([1-9][0-9]*)(?: of |$)")
 """Which sending of a message that repeats was accepted."""
+_AGAIN: Final = "又收到同一编号的请求：不另发送"
 _OUTCOMES: Final[dict[str, str]] = {
     Status.ACCEPTED: "渠道商 {who} 已接收{number}",
     Status.FAILED: "渠道商 {who} 未接收：{why}",
 }
 
 
-def told(event: TraceEvent) -> str:
-    """What happened, without a full stop; an unknown stage is told by its own word."""
-    sentence = _BY_STAGE.get(event.stage, "{stage}")
+def told(event: TraceEvent, *, is_again: bool = False) -> str:
+    """What happened, without a full stop; an unknown stage is told by its own word.
+
+    `is_again`: an acceptance that is not the message's first; only a request that says the same ends with it.
+    """
+    sentence = _AGAIN if is_again else _BY_STAGE.get(event.stage, "{stage}")
     if event.stage == Stage.OUTCOME:
         sentence = _OUTCOMES.get(event.status, sentence)
     again = "（可能重复）" if event.possible_duplicate and event.stage in (Stage.SENDING, Stage.OUTCOME) else ""

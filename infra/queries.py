@@ -159,6 +159,7 @@ WHERE <since> AND <chosen> AND stage = 'accepted' AND e.message_id NOT IN (
     SELECT message_id FROM message_facts WHERE <since> AND status != 'rejected'
 )
 ORDER BY accepted_at DESC, e.message_id
+LIMIT 1 BY e.message_id
 LIMIT {limit:UInt32}
 """)
 EVENTS_OF: Final = _whole("""

@@ -110,6 +110,8 @@ def _of_events(events: Sequence[TraceEvent]) -> Standing:
     accepted = [event for event in events if event.stage == Stage.ACCEPTED]
     status: str = Status.REJECTED
     for event in events:
+        if event.stage == Stage.ACCEPTED and event is not accepted[0]:
+            continue  # the same message asked for again: it begins nothing
         is_put_off = event.stage in _TIMED and event.until_ms
         status = Status.SCHEDULED if is_put_off else _OPEN.get(event.stage, status)
     spoken = [event for event in events if event.stage != Stage.REJECTED] if accepted else events

@@ -27,7 +27,7 @@ from infra.standing import Standing, in_order, standing
 from schemas import ids
 from schemas.configuration import Hold
 from schemas.errors import Permanent, UnavailableError
-from schemas.statuses import FINAL_RANK, Status
+from schemas.statuses import FINAL_RANK, Stage, Status
 
 app = typer.Typer(help="消息：现状、经过、清单", no_args_is_help=True)
 
@@ -106,7 +106,8 @@ def events(message_id: Id = None, reference: Reference = "", form: FormatOption 
         timeline = in_order(queries.timeline_of(store, wanted, queries.days_of(store, wanted)))
     if not timeline:
         raise _unknown(wanted)
-    show([event_row(event, form) for event in timeline], _EVENT_HEADINGS, form)
+    begun_ms = next((event.accepted_at_ms for event in timeline if event.stage == Stage.ACCEPTED), 0)
+    show([event_row(event, begun_ms, form) for event in timeline], _EVENT_HEADINGS, form)
 
 
 @app.command("list")
@@ -239,14 +240,15 @@ def _readable(one: Standing) -> dict[str, Any]:
     }
 
 
-def event_row(event: TraceEvent, form: Format) -> dict[str, Any]:
-    """One event of a timeline as a row."""
+def event_row(event: TraceEvent, begun_ms: int, form: Format) -> dict[str, Any]:
+    """One event of a timeline as a row; `begun_ms`: when the message was asked for first."""
+    is_again = event.stage == Stage.ACCEPTED and event.accepted_at_ms != begun_ms
     if form is Format.TABLE:
         return {
             "at": words.moment(event.at_ms),
             "after": words.span(event.at_ms - event.accepted_at_ms),
             "stage_zh": words.of_stage(event.stage),
-            "told": told(event),
+            "told": told(event, is_again=is_again),
             "detail": chinese(event.detail),
             "worker": event.worker,
         }
@@ -254,5 +256,5 @@ def event_row(event: TraceEvent, form: Format) -> dict[str, Any]:
     at, accepted, until = row.pop("at_ms"), row.pop("accepted_at_ms"), row.pop("until_ms")
     row["at"], row["accepted_at"] = words.iso(at), words.iso(accepted)
     row["until"] = words.iso(until) if until else None
-    row["told"] = told(event)
+    row["told"] = told(event, is_again=is_again)
     return row

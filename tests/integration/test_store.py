@@ -104,6 +104,36 @@ def test_two_requests_about_a_message_are_two_things_that_happened(store: Store)
     assert [(row["stage"], row["detail"]) for row in found] == [(one.stage, one.detail) for one in [*moved, *said]]
 
 
+def test_a_second_request_does_not_take_the_place_of_the_first(store: Store) -> None:
+    """Its acceptance is one of its own, however late; the same one, written or answered again, stays one row."""
+    of, at = uuid.uuid4().bytes, trace_truth.TURN_MS
+
+    def accepted(later_ms: int, late_ms: int) -> Event:
+        own = at + later_ms
+        return Event(of, Stage.ACCEPTED, status="accepted", at=own + late_ms, accepted_at=own, latency_ms=late_ms)
+
+    first, second = accepted(0, 5), accepted(60_000, 90)
+    ended = Event(of, Stage.COMPLETED, status="sent", at=at + 900, accepted_at=at, latency_ms=900)
+    written(store, [first, ended, second, first])
+    written(store, [second, accepted(0, 4)])
+    wanted = ids.show(of)
+    told = queries.timeline_of(store, wanted, queries.days_of(store, wanted))
+    assert [(row.stage, row.at_ms - at) for row in told] == [("accepted", 5), ("completed", 900), ("accepted", 60_090)]
+
+
+def test_an_open_message_is_listed_once_however_often_it_was_asked_for(store: Store) -> None:
+    """Also where the list is short: a message that was sent again takes one place of it."""
+    at = trace_truth.TURN_MS
+    often, once = uuid.uuid4().bytes, uuid.uuid4().bytes
+    begun = [(often, 1), (often, 2), (often, 3), (once, 0)]
+    written(store, [Event(of, Stage.ACCEPTED, status="accepted", at=at + ms, accepted_at=at + ms) for of, ms in begun])
+    found = queries.timelines_of_open(store, Selection(since_ms=EARLY_MS, limit=2))
+    assert [(timeline[0].message_id, len(timeline)) for timeline in found] == [
+        (ids.show(often), 3),
+        (ids.show(once), 1),
+    ]
+
+
 def test_open_messages_are_counted_for_a_moment_and_bounded_over_a_span(store: Store) -> None:
     """Begun and ended before, within and after it; repeats count once, a refusal opens and ends nothing."""
     moment = trace_truth.TURN_MS

@@ -89,6 +89,7 @@ def test_the_released_files_are_good() -> None:
         "rollup",
         "fewer_merges",
         "requests_apart",
+        "acceptances_apart",
     ]
 
 
@@ -106,6 +107,13 @@ def test_the_ranks_in_the_store_are_the_ranks_in_the_contract() -> None:
     sql = " ".join(" ".join(released()[1].statements).split())
     listed = ", ".join(f"'{status}'" for status in sorted(FINAL_RANK, key=lambda status: FINAL_RANK[status]))
     assert f"indexOf([ {listed} ], e.status)" in sql
+
+
+def test_what_tells_rows_apart_follows_from_the_event_alone() -> None:
+    """The same event, appended again, is the same row: of an acceptance it is when its request was appended."""
+    (view,) = (" ".join(statement.split()) for statement in released()[-1].statements)
+    assert "stage = 'accepted', toString(toUnixTimestamp64Milli(e.accepted_at))" in view
+    assert [word for word in ("now", "rand", "generateUUID") if f"{word}(" in view] == []
 
 
 def test_the_record_of_migrations_can_be_repeated_too() -> None:

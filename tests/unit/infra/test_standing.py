@@ -63,6 +63,14 @@ def test_a_conflict_after_acceptance_changes_nothing() -> None:
     assert (found.status, found.reason) == ("accepted", "")
 
 
+def test_a_message_asked_for_again_stands_where_it_stood() -> None:
+    """The second acceptance begins nothing, neither before nor after the refusal of a conflict."""
+    events = [event(Stage.ACCEPTED, at_ms=1), event(Stage.ISSUED, at_ms=2), event(Stage.ACCEPTED, at_ms=9, until_ms=99)]
+    found = standing([], events)
+    assert found is not None
+    assert found.status == "sending"
+
+
 def test_the_latest_replay_counts() -> None:
     """A resend has a final status of its own."""
     found = standing([fact(status="failed"), fact(status="delivered", replay_id=3)], [])

@@ -63,6 +63,14 @@ def test_events_come_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [json.loads(line)["stage"] for line in lines] == ["accepted", "issued"]
 
 
+def test_a_second_acceptance_is_not_told_as_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It sends nothing; a conflict is refused right after it."""
+    begun, again = (event(Stage.ACCEPTED, at_ms=at + 5, accepted_at_ms=at) for at in (10, 90))
+    answering(monkeypatch, [], [again, event(Stage.COMPLETED, at_ms=50, accepted_at_ms=10), begun])
+    told = [json.loads(line)["told"] for line in run("events", ID, "--format", "jsonl").output.splitlines()]
+    assert (told[0], told[2]) == ("平台已受理，发送计划已定", "又收到同一编号的请求：不另发送")
+
+
 @pytest.mark.parametrize("command", ["get", "events"])
 def test_an_unknown_message_is_a_no(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     """Exit code 1, and the id that was asked for."""
