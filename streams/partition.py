@@ -98,7 +98,7 @@ class Partition:
                 self._census.end(state)
             self._messages.change(message_id, row)
             self._standing.moved(self._rows, message_id, row, before)
-            self._rearm(message_id, row, place, effect)
+            self._rearm(message_id, row, place, effect, is_silent=out is None)
             self._keep(event, row, effect, place, out)
             self._touched[message_id] = None
         if out is not None and row is not None:
@@ -126,12 +126,16 @@ class Partition:
         sealed = [part.sealed for part in by_weight(event.plan)] if event.plan is not None else []
         return self._messages.add(self._rows, event.message_id, state, sealed)
 
-    def _rearm(self, message_id: bytes, row: Row, place: Place, effect: int) -> None:
-        """An entry in the due index that is early enough; a final message keeps the one it has."""
+    def _rearm(self, message_id: bytes, row: Row, place: Place, effect: int, *, is_silent: bool) -> None:
+        """An entry in the due index that is early enough; a final message keeps the one it has.
+
+        What is read silently is written before anything is concluded from it: whoever is to conclude may be gone by
+        then, and his successor begins behind it. So a message that only lacks its end is due at once.
+        """
         if effect == Effect.COMPLETED:
             self._messages.unseal(self._rows, message_id, row)
             return
-        due_ms = next_due(row.state, place.appended_at)
+        due_ms = (delays.first_due if is_silent else next_due)(row.state, place.appended_at)
         if row.armed and due_ms >= row.armed:
             return
         due_ms = delays.earlier(due_ms, row)
@@ -265,7 +269,9 @@ class Partition:
             if row is None:
                 continue
             for made in decide(row.state, now_ms, self.read_up_to_ms):
-                self._propose(out, now_ms, message_id, row.state, made)
+                is_proposed = self._propose(out, now_ms, message_id, row.state, made)
+                if not is_proposed and made.stage == _COMPLETED and row.armed > now_ms + LOOK_AGAIN_MS:
+                    self._arm(message_id, row, now_ms + LOOK_AGAIN_MS)  # whoever reads what is unread may not be us
             if self._issuing.taken:
                 self._issuing.put_back(message_id, row)
         self._issuing.issue(self._standing.in_flight, now_ms, partial(self._propose, out, now_ms))

@@ -214,7 +214,7 @@ def test_nobody_who_asks_is_told_what_is_not_true(block: int, tmp_path: Path) ->
 
 
 @pytest.mark.usefixtures("small_world")
-@pytest.mark.parametrize("seed", [9, 11])
+@pytest.mark.parametrize("seed", [3, 15])
 def test_a_lost_disk_comes_back_though_the_log_is_cut_off(seed: int, tmp_path: Path) -> None:
     """Long histories: open messages come from delays alone, and are what the whole log says they are."""
     found = AskingHistory(seed, tmp_path, steps=800).run()
@@ -231,4 +231,4 @@ def _restores_nothing(*_: object) -> None:
 def test_a_rebuild_without_delays_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The property above turns red when nothing is laid down."""
     monkeypatch.setattr(Partition, "restore", _restores_nothing)
-    assert found_bad(AskingHistory(8, tmp_path, steps=800).run())
+    assert found_bad(AskingHistory(12, tmp_path, steps=800).run())

@@ -13,7 +13,7 @@ from streams import facts, guard
 from streams import fold as fold_module
 from streams.checkpoint import clear
 from streams.message_state import ChannelState, MessageState, Phase, Place
-from streams.partition import Partition
+from streams.partition import LOOK_AGAIN_MS, Partition
 from tests.crash_world import History
 from tests.factories import T0, accepted, answer, message_id, plan, rejected
 from tests.partition_desk import HOLD_MS, KEYS, Desk, deliveries, stages
@@ -107,6 +107,43 @@ def test_nothing_is_delivered_before_the_issue_is_read_back(tmp_path: Path) -> N
     assert stages(desk.tell(accepted(ID, plan(0.6)))) == [Stage.ISSUED]
     (made,) = deliveries(desk.tell())
     assert (made.channel, made.attempt, made.sealed) == ("x", 1, b"sealed-x")
+
+
+def cancel() -> Event:
+    """Somebody takes it back."""
+    return answer(ID, Stage.CANCEL_REQUESTED, "", 0, detail=bytes(16).hex())
+
+
+def test_an_end_that_nobody_concluded_is_due_at_once(tmp_path: Path) -> None:
+    """Read silently and written by an owner that goes before it has concluded: the next one begins behind it."""
+    desk = Desk(tmp_path, window=0)
+    desk.settle(accepted(ID, plan(0.6)))
+    desk.later(HOLD_MS * 2)  # the entry of its first minute has fired: the next one is its expiry
+    desk.log.append(cancel())
+    silent = desk.opened()
+    silent.read(desk.log[-1], Place(len(desk.log) - 1, desk.now), None)
+    desk.store.write(silent.cut(desk.now))
+    desk.part = desk.opened()
+    assert desk.part.position == len(desk.log)
+    assert desk.part.is_due(desk.now)
+    assert Stage.COMPLETED in stages(desk.settle())
+
+
+def test_an_end_that_has_to_wait_is_due_soon(tmp_path: Path) -> None:
+    """An unread issue keeps it back; should its author die, that issue means nothing to whoever reads it."""
+    desk = Desk(tmp_path, window=0)
+    desk.settle(accepted(ID, plan(0.6)))
+    desk.later(HOLD_MS * 2)
+    desk.window = 1
+    assert stages(desk.conclude([])) == [Stage.ISSUED]
+    issued = desk.log.pop()
+    assert Stage.COMPLETED not in stages(desk.tell(cancel()))
+    desk.log.append(issued)
+    silent = desk.opened()
+    silent.read(desk.log[-1], Place(len(desk.log) - 1, desk.now), None)
+    desk.store.write(silent.cut(desk.now))
+    desk.part = desk.opened()
+    assert Stage.COMPLETED in stages(desk.later(LOOK_AGAIN_MS))
 
 
 def test_an_unread_conclusion_is_not_proposed_again(tmp_path: Path) -> None:
