@@ -18,13 +18,15 @@ from schemas import ids, topics
 from schemas.codec import EVENT
 from schemas.statuses import Lane, Stage
 from tests.bench.ground import SECONDS
-from tests.ledger.evidence import call_of
+from tests.ledger.evidence import call_of, unread
 from tests.ledger.offer import KEYS, KINDS, Kind
 from tests.ledger.plant import Plant
 
 FULL_S: Final = 15.0
 SCALE: Final = min(1.0, SECONDS / FULL_S)
 ROOM_S: Final = 120.0
+HAPPENING: Final = 1_000
+"""Events of one second that are not committed yet."""
 BY_TYPE: Final[Mapping[str, Kind]] = {kind.type: kind for kind in KINDS}
 
 
@@ -61,6 +63,13 @@ class Whole:
             while sum(reader.end_offsets(topic).values()) < count:
                 assert time.monotonic() < until_s, f"not {count} events in {topic} within {ROOM_S:.0f} s"
                 time.sleep(0.25)
+
+    def wait_in_line(self, lane: Lane) -> None:
+        """Wait until settle has read what intake accepted in a lane, but for what happens meanwhile."""
+        settings, until_s = self.plant.settings, time.monotonic() + ROOM_S
+        while unread(settings, self.plant.addresses.kafka).get(settings.group("settle", lane), 0) > HAPPENING:
+            assert time.monotonic() < until_s, f"settle of {lane} is behind for {ROOM_S:.0f} s"
+            time.sleep(0.25)
 
     def accepted_at(self, lane: Lane, wanted: Sequence[bytes]) -> dict[bytes, int]:
         """When each of these messages was accepted (UTC ms)."""
