@@ -23,6 +23,7 @@ from infra.worker import Worker
 from schemas.codec import EVENT
 from schemas.errors import Permanent, UnavailableError
 from schemas.records import Backlog, Event
+from streams.census import Counts
 from streams.checkpoint import Checkpoint, fitting
 from streams.consequences import Record
 from streams.keys import Keys
@@ -80,7 +81,7 @@ class Owner:
         self._ground = ground
         self._keys = keys
         self._number = partition
-        self._state = Partition(ground.store, keys, ground.rules, Checkpoint())
+        self._state = Partition(ground.store, keys, ground.rules, Checkpoint(counts=Counts()))  # counts no rows yet
         self._inbox: deque[tuple[list[Reading], asyncio.Future[None]]] = deque()
         self._writes = self._writes_of(self._state)
         self._sent: dict[bytes, Event] = {}

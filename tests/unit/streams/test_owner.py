@@ -16,6 +16,8 @@ from schemas.codec import EVENT
 from schemas.errors import Permanent, UnavailableError
 from schemas.records import Event, Request
 from schemas.statuses import Stage
+from streams import partition as partition_module
+from streams.census import Counts
 from streams.checkpoint import MAX_AGE_MS, checkpoint_of
 from streams.consequences import Author
 from streams.keys import Keys
@@ -345,6 +347,21 @@ async def test_rows_that_fit_are_kept(bench: Bench) -> None:
     await Owner(bench.ground, KEYS, 0).begin()
     assert {key[-16:] for key, _ in bench.store.iterate(*KEYS.states)} == {ID, message_id(2)}
     assert bench.position() == 3
+
+
+async def test_rows_that_fit_are_not_counted_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million of them take five seconds: what is open stands in the checkpoint."""
+    bench.log.append(rejected(ID, "token_expired"))
+    await bench.owner.begin()
+    bench.owner.drop()
+
+    def counted(*_: object) -> Counts:
+        raise AssertionError("counted")
+
+    monkeypatch.setattr(partition_module, "recounted", counted)
+    owner = Owner(bench.ground, KEYS, 0)
+    await owner.begin()
+    assert owner.is_live
 
 
 # ---- requests
