@@ -58,7 +58,7 @@ def measured() -> Figures:
         _close_sms(at)
         with Watch(at.plant.settings, at.plant.addresses.kafka) as watch:
             at.send("exam_report", PATIENTS, CROWD, CROWD_PER_S)
-            at.wait_accepted(Lane.NORMAL, CROWD)
+            at.wait_accepted(Lane.NORMAL)
             before, after, beside = _wait(at)
         sys.stderr.write(f"{watch.samples} samples; {say(watch.oldest_s)}\n")
         sys.stderr.write("".join(f"{name}: {before[name]:.0f} to {after[name]:.0f} MB\n" for name in before))

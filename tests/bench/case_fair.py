@@ -21,7 +21,7 @@ def slowest_ms(_kafka: str = "") -> float:
     """The slowest of the single messages, ms."""
     with whole() as at:
         at.send("exam_report", PATIENTS, CROWD)
-        at.wait_accepted(Lane.NORMAL, CROWD)
+        at.wait_accepted(Lane.NORMAL)
         at.wait_in_line(Lane.NORMAL)
         sent = at.send("exam_booked", PATIENTS, SINGLES, PER_S)
         return float(max(at.latencies_ms(Lane.NORMAL, sent, "sms", 60)))

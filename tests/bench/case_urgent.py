@@ -51,7 +51,7 @@ def _measured(*, is_hanging: bool) -> float:
 
 def _queue_bulk(at: Whole) -> None:
     at.send("follow_up", PATIENTS, BULK)
-    at.wait_accepted(Lane.BULK, BULK)
+    at.wait_accepted(Lane.BULK)
 
 
 def kill_gap_s(_kafka: str = "") -> float:

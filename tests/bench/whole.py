@@ -17,8 +17,9 @@ from producers.requests import MessageRequest
 from schemas import ids, topics
 from schemas.codec import EVENT
 from schemas.statuses import Lane, Stage
+from schemas.topics import Topic
 from tests.bench.ground import SECONDS
-from tests.ledger.evidence import call_of, unread
+from tests.ledger.evidence import call_of, unread_of
 from tests.ledger.offer import KEYS, KINDS, Kind
 from tests.ledger.plant import Plant
 
@@ -55,20 +56,19 @@ class Whole:
             answers.append(self._clients[of.app_id].submit(request))
         return [ids.parse(answer.result(ROOM_S)) for answer in answers]
 
-    def wait_accepted(self, lane: Lane, count: int) -> None:
-        """Wait until intake has answered that many messages in a lane; raises AssertionError when it does not."""
-        topic = topics.events(lane).named(self.plant.settings.namespace)
-        until_s = time.monotonic() + ROOM_S
-        with LogReader(self.plant.addresses.kafka) as reader:
-            while sum(reader.end_offsets(topic).values()) < count:
-                assert time.monotonic() < until_s, f"not {count} events in {topic} within {ROOM_S:.0f} s"
-                time.sleep(0.25)
+    def wait_accepted(self, lane: Lane) -> None:
+        """Wait until intake has answered everything in a lane; raises AssertionError when it does not."""
+        self._wait_read("intake", topics.messages(lane), lane, 0)
 
     def wait_in_line(self, lane: Lane) -> None:
         """Wait until settle has read what intake accepted in a lane, but for what happens meanwhile."""
+        self._wait_read("settle", topics.events(lane), lane, HAPPENING)
+
+    def _wait_read(self, role: str, topic: Topic, lane: Lane, but: int) -> None:
         settings, until_s = self.plant.settings, time.monotonic() + ROOM_S
-        while unread(settings, self.plant.addresses.kafka).get(settings.group("settle", lane), 0) > HAPPENING:
-            assert time.monotonic() < until_s, f"settle of {lane} is behind for {ROOM_S:.0f} s"
+        name, group = topic.named(settings.namespace), settings.group(role, lane)
+        while unread_of(group, self.plant.addresses.kafka, [name], settings) > but:
+            assert time.monotonic() < until_s, f"{group} is behind for {ROOM_S:.0f} s"
             time.sleep(0.25)
 
     def accepted_at(self, lane: Lane, wanted: Sequence[bytes]) -> dict[bytes, int]:

@@ -106,13 +106,14 @@ def unread(settings: Settings, bootstrap: str) -> dict[str, int]:
     """Records of `events` that a group has not committed yet, by group; groups that are done are left out."""
     owed = {settings.group("trace"): LANES, **{settings.group("settle", lane): (lane,) for lane in LANES}}
     found = {
-        group: _unread_of(group, bootstrap, [topics.events(lane).named(settings.namespace) for lane in lanes], settings)
+        group: unread_of(group, bootstrap, [topics.events(lane).named(settings.namespace) for lane in lanes], settings)
         for group, lanes in owed.items()
     }
     return {group: count for group, count in found.items() if count}
 
 
-def _unread_of(group: str, bootstrap: str, names: list[str], settings: Settings) -> int:
+def unread_of(group: str, bootstrap: str, names: list[str], settings: Settings) -> int:
+    """Records of these topics that a group has not committed yet; raises UnavailableError without a broker."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "log_level": 0})
     try:
         places = [TopicPartition(name, number) for name in names for number in range(settings.partitions)]
