@@ -39,8 +39,8 @@ HOLD_MS: Final = {Lane.URGENT: 5_000, Lane.NORMAL: 30_000, Lane.BULK: 30_000}
 held lapses and is issued again."""
 CHUNK_RECORDS: Final = {Lane.URGENT: 50, Lane.NORMAL: 500, Lane.BULK: 500}
 CHUNKS_IN_FLIGHT: Final = 6
-LENT_S: Final = 0.5
-"""So much of the whole rate may be in flight for a lane with a small share, in seconds."""
+LENT_S: Final = {Lane.URGENT: 0.0, Lane.NORMAL: 0.0, Lane.BULK: 0.5}
+"""So much of the whole rate may be in flight for a lane with a small share, in seconds: where nobody is in a hurry."""
 DEFAULT_RATE_PER_S: Final = 500.0
 """Of a channel that the registry does not know (yet)."""
 TICK_S: Final = 0.02
@@ -60,24 +60,24 @@ SPENT: Final = Counts(
 log = structlog.get_logger("settle")
 
 
-def window_of(rate_per_s: float, share: float, partitions: int, hold_ms: int) -> int:
-    """Attempts in flight per partition of a lane that has that share (above 0, up to 1) of the channel's rate.
+def window_of(rate_per_s: float, lane: Lane, partitions: int, hold_ms: int) -> int:
+    """Attempts in flight per partition of a lane, at that rate of the channel.
 
-    A second of the share; half a second of the whole rate where that is more, or what other lanes lend could not be
-    used at a provider's usual answer times. Never more than the share can claim in a quarter of the hold.
+    A second of the lane's share; for bulk half a second of the whole rate where that is more, or what other lanes lend
+    could not be used at a provider's usual answer times. Never more than the share can claim in a quarter of the hold.
     """
-    own_per_s = rate_per_s * share
-    in_flight = min(max(own_per_s, rate_per_s * LENT_S), own_per_s * hold_ms / 1000 / 4)
+    own_per_s = rate_per_s * LANE_SHARES[lane]
+    in_flight = min(max(own_per_s, rate_per_s * LENT_S[lane]), own_per_s * hold_ms / 1000 / 4)
     return max(1, int(in_flight / partitions))
 
 
 def registry_window(registry: Registry, partitions: int, lane: Lane) -> Window:
     """Windows by the lane's share of the registry's rates as they are now: what its sinks are allowed to send."""
-    share, hold_ms = LANE_SHARES[lane], HOLD_MS[lane]
+    hold_ms = HOLD_MS[lane]
 
     def window(channel: str) -> int:
         config = registry.snapshot.channels.get(channel)
-        return window_of(rate_of(config), share, partitions, hold_ms)
+        return window_of(rate_of(config), lane, partitions, hold_ms)
 
     return window
 

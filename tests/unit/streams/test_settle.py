@@ -36,22 +36,20 @@ PLACE = TP("events.normal", 2)
 
 
 @pytest.mark.parametrize(
-    ("rate_per_s", "share", "partitions", "hold_ms", "window"),
+    ("rate_per_s", "lane", "partitions", "hold_ms", "window"),
     [
-        (500.0, 1.0, 4, 30_000, 125),
-        (2.0, 1.0, 4, 30_000, 1),
-        (0.1, 1.0, 12, 5_000, 1),
-        (100.0, 1.0, 1, 5_000, 100),
-        (100.0, 1.0, 1, 2_000, 50),
-        (200.0, 0.5, 4, 5_000, 25),
-        (200.0, 0.35, 4, 30_000, 25),
-        (200.0, 0.15, 4, 30_000, 25),
-        (200.0, 0.15, 1, 2_000, 15),
+        (1_000.0, Lane.URGENT, 4, 5_000, 125),
+        (2.0, Lane.URGENT, 4, 30_000, 1),
+        (0.1, Lane.NORMAL, 12, 5_000, 1),
+        (200.0, Lane.URGENT, 1, 2_000, 50),
+        (200.0, Lane.NORMAL, 4, 30_000, 17),
+        (200.0, Lane.BULK, 4, 30_000, 25),
+        (200.0, Lane.BULK, 1, 2_000, 15),
     ],
 )
-def test_window(rate_per_s: float, share: float, partitions: int, hold_ms: int, window: int) -> None:
-    """A second of the share, or half a second of the whole; shared by the partitions, never none."""
-    assert window_of(rate_per_s, share, partitions, hold_ms) == window
+def test_window(rate_per_s: float, lane: Lane, partitions: int, hold_ms: int, window: int) -> None:
+    """A second of the share, for bulk half a second of the whole; shared by the partitions, never none."""
+    assert window_of(rate_per_s, lane, partitions, hold_ms) == window
 
 
 def test_a_channels_rate_is_that_of_all_its_providers() -> None:
