@@ -63,7 +63,7 @@ class Stage_(SinkStage):  # noqa: N801 - a stage to play on, not the stages of t
         self._start("gateway", "-c", GATEWAY)
         self.tell("receipts", {"provider": "template", "url": f"http://{LOOPBACK}:{self.gateway}/v1/receipts/template"})
         self.tell("receipts", {"provider": "smtp", "url": f"smtp://{LOOPBACK}:{self.bounces}"})
-        wait_for(lambda: probe.http_answers(LOOPBACK, self.gateway, "/ready"), 30, "the gateway ready")
+        wait_for(lambda: probe.http_answers(LOOPBACK, self.gateway, "/ready"), 90, "the gateway ready")
 
     def ask_gateway(self, method: str, query: dict[str, str], body: bytes = b"") -> tuple[int, bytes]:
         """One call to WeChat's push address."""
