@@ -4,7 +4,7 @@ Used by every pillar and by the tests. Consuming in a group is not here: that is
 """
 
 from infra.kafka.batch import Batch, HeldBatch
-from infra.kafka.failures import ROOM_WAIT_S, OnReport, PublishFailure, QueueFullError
+from infra.kafka.failures import ROOM_WAIT_S, Headers, OnReport, PublishFailure, QueueFullError
 from infra.kafka.provision import Provisioned, TopicSpec, ping, provision
 from infra.kafka.publish import Publisher
 from infra.kafka.read import LogReader, LogRecord
@@ -12,6 +12,7 @@ from infra.kafka.read import LogReader, LogRecord
 __all__ = [
     "ROOM_WAIT_S",
     "Batch",
+    "Headers",
     "HeldBatch",
     "LogReader",
     "LogRecord",

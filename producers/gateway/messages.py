@@ -8,13 +8,13 @@ from typing import Final
 
 import msgspec
 
+from infra.kafka import Headers
 from producers.gateway.accepting import Prepared, read
 from producers.gateway.call import Answer, Call, body_of
 from producers.gateway.counter import Counter
 from producers.gateway.keys import Caller
 from producers.gateway.memory import Taken
 from producers.gateway.models import Accepted, Links, Place, Token, TokenBody
-from producers.gateway.outbox import Headers
 from producers.gateway.problems import TITLES, Refused, problem
 from producers.gateway.times import rfc3339
 from producers.gateway.translated import chinese_for

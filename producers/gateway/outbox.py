@@ -7,7 +7,7 @@ nothing is retried or dropped here. A lane has a producer of its own, so that no
 import asyncio
 from typing import Final
 
-from infra.kafka import Batch, Publisher, PublishFailure, QueueFullError
+from infra.kafka import ROOM_WAIT_S, Batch, Headers, Publisher, PublishFailure, QueueFullError
 from producers.outgoing import Outgoing
 from schemas.errors import Permanent, UnavailableError
 from schemas.statuses import LANES, Lane
@@ -15,11 +15,7 @@ from schemas.statuses import LANES, Lane
 QUEUED_RECORDS: Final = 100_000
 QUEUED_KBYTES: Final = 131_072
 """128 MiB a lane: two batches of 40,000."""
-ROOM_WAIT_S: Final = 0.01
-"""Between two looks at a full queue; librdkafka has no event for "there is room"."""
 FLUSH_S: Final = 3.0
-
-Headers = list[tuple[str, bytes]]
 
 
 class Outbox:

@@ -20,6 +20,11 @@ KEPT: Final = 10_000
 """Names whose counts are kept; the longest unused is forgotten first."""
 
 
+def burst_of(rate_per_s: float) -> float:
+    """Requests that may come at once: two seconds' worth, and one where that is less."""
+    return max(1.0, 2 * rate_per_s)
+
+
 class _Count(Struct):
     room: float
     at_s: float
@@ -38,7 +43,7 @@ class Quota:
     def request(self, name: str, monotonic_s: float, rate_per_s: float = 0.0) -> dict[str, str]:
         """Count one request; the headers that say how many more may come. Raises Refused(rate_limited)."""
         rate = rate_per_s or self._rate
-        burst = max(1.0, 2 * rate)
+        burst = burst_of(rate)
         count = self._count(name, monotonic_s, burst)
         count.room = min(burst, count.room + max(0.0, monotonic_s - count.at_s) * rate)
         count.at_s = monotonic_s
@@ -55,7 +60,7 @@ class Quota:
 
     def messages(self, name: str, wanted: int, now_ms: int, monotonic_s: float, per_day: int = 0) -> None:
         """Take `wanted` messages from the day's quota, or none; raises Refused(quota_exhausted)."""
-        count, most = self._count(name, monotonic_s), per_day or self._per_day
+        count, most = self._count(name, monotonic_s, burst_of(self._rate)), per_day or self._per_day
         day, into_ms = divmod(now_ms + SHANGHAI_MS, DAY_MS)
         if day != count.day:
             count.day, count.used = day, 0
@@ -75,10 +80,10 @@ class Quota:
         if count is not None:
             count.used = max(0, count.used - unused)
 
-    def _count(self, name: str, monotonic_s: float, burst: float = 0.0) -> _Count:
+    def _count(self, name: str, monotonic_s: float, burst: float) -> _Count:
         found = self._counts.get(name)
         if found is None:
-            found = self._counts[name] = _Count(burst or max(1.0, 2 * self._rate), monotonic_s)
+            found = self._counts[name] = _Count(burst, monotonic_s)
             if len(self._counts) > KEPT:
                 self._counts.popitem(last=False)
         else:

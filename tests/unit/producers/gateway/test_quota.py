@@ -2,7 +2,7 @@ import pytest
 
 from infra.clock import SHANGHAI_MS
 from producers.gateway.problems import Refused
-from producers.gateway.quota import Quota
+from producers.gateway.quota import Quota, burst_of
 from schemas.topics import DAY_MS
 
 
@@ -30,6 +30,15 @@ def test_a_day_s_quota_is_taken_whole_or_not_at_all() -> None:
     quota.give_back("his", 1)
     quota.messages("his", 1, midnight_ms - 1, 0.0)
     quota.messages("his", 10, midnight_ms, 0.0)
+
+
+@pytest.mark.parametrize(("rate_per_s", "at_once"), [(0.1, 1.0), (0.5, 1.0), (2.0, 4.0), (2_000.0, 4_000.0)])
+def test_so_many_come_at_once(rate_per_s: float, at_once: float) -> None:
+    """Two seconds' worth, never less than one; whether a request or a message was counted first."""
+    assert burst_of(rate_per_s) == at_once
+    quota = Quota(rate_per_s, 10)
+    quota.messages("his", 1, 0, 100.0)
+    assert [quota.request(name, 100.0)["RateLimit-Remaining"] for name in ("his", "lis")] == [str(int(at_once - 1))] * 2
 
 
 def test_a_clock_set_back_gives_nothing() -> None:
