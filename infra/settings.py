@@ -9,7 +9,7 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from msgspec import Struct
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
@@ -19,6 +19,8 @@ from infra.security import BrokerAddress, Security, complaint, store_complaint
 from schemas.errors import UnavailableError
 
 HOME_NAME: Final = ".medpost"
+CA_OPTION: Final = "ca_cert"
+"""What the store's client calls the file of authorities in a URL."""
 _NAMESPACE: Final = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 
 
@@ -236,17 +238,22 @@ def _required(local: dict[str, str], key: str, variable: str) -> str:
 
 
 def _with_database(url: str, database: str) -> str:
-    base = url.rstrip("/")
-    return base if "/" in base.split("://", 1)[-1] else f"{base}/{database}"
+    """The URL with a database: its own, or else that one."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(path=f"/{parts.path.strip('/') or database}"))
 
 
 def _with_login(url: str, settings: Settings) -> str:
-    """The URL with the user and the authorities that stand beside it in the settings."""
+    """The URL with the user and the authorities that stand beside it in the settings; these go before its own."""
+    parts = urlsplit(url)
     if settings.clickhouse_user:
-        scheme, _, rest = url.partition("://")
         password = settings.clickhouse_password.get_secret_value()
-        url = f"{scheme}://{quote(settings.clickhouse_user, safe='')}:{quote(password, safe='')}@{rest}"
-    return f"{url}?{urlencode({'ca_cert': settings.clickhouse_ca})}" if settings.clickhouse_ca else url
+        login = f"{quote(settings.clickhouse_user, safe='')}:{quote(password, safe='')}"
+        parts = parts._replace(netloc=f"{login}@{parts.netloc}")
+    if settings.clickhouse_ca:
+        asked = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name != CA_OPTION]
+        parts = parts._replace(query=urlencode([*asked, (CA_OPTION, settings.clickhouse_ca)]))
+    return urlunsplit(parts)
 
 
 def environment_for(settings: Settings) -> dict[str, str]:

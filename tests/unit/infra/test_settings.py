@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from pydantic import SecretStr, ValidationError
@@ -148,6 +149,9 @@ def test_configured_servers_go_before_embedded_ones(tmp_path: Path) -> None:
         ("http://store:8123", "http://store:8123/medpost"),
         ("http://store:8123/", "http://store:8123/medpost"),
         ("https://user:word@store:8443/own", "https://user:word@store:8443/own"),
+        ("http://store:8123?wait=1", "http://store:8123/medpost?wait=1"),
+        ("http://store:8123/?path=/a/b", "http://store:8123/medpost?path=/a/b"),
+        ("http://store:8123/own?wait=1", "http://store:8123/own?wait=1"),
     ],
 )
 def test_the_store_s_url_names_a_database(given: str, expected: str) -> None:
@@ -212,3 +216,21 @@ def test_the_store_s_login_and_authorities_get_into_its_url(monkeypatch: pytest.
     url = settings.store_endpoint(load())
     assert url.startswith("https://med%20post:p%40ss%2Fword@ch:9440/medpost?ca_cert=")
     assert "p@ss" not in repr(load())
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("?compress=lz4&wait=", {"compress": ["lz4"], "wait": [""]}),
+        ("?verify=false&ca_cert=/old.pem", {"verify": ["false"]}),
+    ],
+)
+def test_the_authorities_join_what_the_store_s_url_asks_for(
+    tmp_path: Path, query: str, expected: dict[str, list[str]]
+) -> None:
+    """One query string, every option once; the file of the settings goes before one in the URL."""
+    ca = Authority(tmp_path, "a & b").file
+    given = f"https://ch:9440/own{query}"
+    url = urlsplit(settings.store_endpoint(Settings(kafka="k:1", clickhouse=given, clickhouse_ca=str(ca))))
+    assert (url.netloc, url.path) == ("ch:9440", "/own")
+    assert parse_qs(url.query, keep_blank_values=True) == {**expected, "ca_cert": [str(ca)]}
