@@ -5,7 +5,7 @@ only once the broker has it: else it comes again by itself. The same receipt twi
 believed is told so (403), counted, and told no more.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from prometheus_client import Counter as Metric
@@ -24,8 +24,8 @@ from schemas.records import Request
 from schemas.statuses import Lane
 
 T = TypeVar("T")
-Secrets = Mapping[str, Mapping[str, str]]
-"""An account's secrets by its channel."""
+Held = tuple[ChannelConfig, Mapping[str, str]]
+"""An account and its own secrets in clear: a channel may have several, with one provider or more."""
 
 _NOT_THIS_ONE: Final = (Reason.CONFIG_MISSING, Reason.TOKEN_SIGNATURE, Reason.TOKEN_EXPIRED)
 """Another account of the same provider may still be meant."""
@@ -43,27 +43,27 @@ DISBELIEVED: Final = Metric(
 
 async def take_receipts(counter: Counter, call: Call) -> Answer:
     """Publish what a provider reports; answered in the words that it wants to hear."""
-    provider, accounts = _meant(counter, call)
+    provider, held = _meant(counter, call)
     body = await body_of(call.request, BODY_BYTES, counter.settings.gateway_body_s, is_json=False)
-    await _publish(counter, read(_arrived(call, body), accounts, _secrets(counter, accounts)))
+    await _publish(counter, read(_arrived(call, body), held))
     return Answer(200, taken_by(provider), content_type=VENDORS[provider].media_type)
 
 
 async def check_receipts(counter: Counter, call: Call) -> Answer:
     """What a provider wants to hear that tries whether this is the right address."""
-    provider, accounts = _meant(counter, call)
-    echo = by_whom_believed(echo_to, _arrived(call), accounts, _secrets(counter, accounts))
+    provider, held = _meant(counter, call)
+    echo = by_whom_believed(echo_to, _arrived(call), held)
     return Answer(200, echo, content_type=VENDORS[provider].media_type)
 
 
-def _meant(counter: Counter, call: Call) -> tuple[str, list[ChannelConfig]]:
+def _meant(counter: Counter, call: Call) -> tuple[str, list[Held]]:
     """The provider in the path, and its accounts; counts the call. Raises Refused(404) where there is none."""
     provider = call.request.match_info["provider"]
     accounts = [one for one in _accounts(counter) if one.provider == provider]
     if provider not in VENDORS or not accounts:
         raise refused("not_found")
     counter.quota.request(f"receipts/{provider}", counter.clock.monotonic_s())
-    return provider, accounts
+    return provider, [(each, counter.secrets_of(each)) for each in accounts]
 
 
 def _arrived(call: Call, body: bytes = b"") -> Arrived:
@@ -73,34 +73,27 @@ def _arrived(call: Call, body: bytes = b"") -> Arrived:
     return Arrived(token, request.remote or "", headers, body, call.now_ms, dict(request.query))
 
 
-def _secrets(counter: Counter, accounts: list[ChannelConfig]) -> Secrets:
-    return {each.channel: counter.secrets_of(each) for each in accounts}
-
-
-def read(arrived: Arrived, accounts: list[ChannelConfig], secrets: Secrets) -> list[Request]:
+def read(arrived: Arrived, held: Sequence[Held]) -> list[Request]:
     """The requests in a push, by the first account that believes it; raises as `by_whom_believed`."""
-    return by_whom_believed(receipts_in, arrived, accounts, secrets)
+    return by_whom_believed(receipts_in, arrived, held)
 
 
 def by_whom_believed(
-    ask: Callable[[Arrived, ChannelConfig, Mapping[str, str]], T],
-    arrived: Arrived,
-    accounts: list[ChannelConfig],
-    secrets: Secrets,
+    ask: Callable[[Arrived, ChannelConfig, Mapping[str, str]], T], arrived: Arrived, held: Sequence[Held]
 ) -> T:
-    """The word of the first account that believes it.
+    """The word of the first account that believes it, each by its own secrets.
 
     Raises Refused, 403 where none does and 404 where none takes any; Permanent for what a believed sender garbles.
     """
     failed = Permanent(Reason.CONFIG_MISSING)
-    for account in accounts:
+    for account, secrets in held:
         try:
-            return ask(arrived, account, secrets[account.channel])
+            return ask(arrived, account, secrets)
         except Permanent as problem:
             if problem.reason not in _NOT_THIS_ONE:
                 raise
             failed = failed if problem.reason == Reason.CONFIG_MISSING else problem
-    raise _disbelieved(failed, accounts[0].provider)
+    raise _disbelieved(failed, held[0][0].provider)
 
 
 def _disbelieved(failed: Permanent, provider: str) -> Refused:
