@@ -10,12 +10,13 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
+from aiohttp.typedefs import Handler
 
 from infra import settings as settings_module
 from infra.local.ports import LOOPBACK, any_port
@@ -24,6 +25,7 @@ from infra.simulators import phone, smtp_bounces, smtp_server
 from infra.simulators.exchange import Call, Reply
 from infra.simulators.house import PROVIDERS, House, Push
 from infra.simulators.inbox import TAKEN, Journal
+from infra.simulators.strangers import guard
 from schemas.errors import UnavailableError
 
 HANG_S: Final = 30.0
@@ -42,9 +44,9 @@ def journal_path(settings: Settings) -> Path:
     return settings.home / "simulators" / "journal.jsonl"
 
 
-def build(house: House) -> web.Application:
-    """The application over a house."""
-    app = web.Application()
+def build(house: House, more_names: Collection[str] = ()) -> web.Application:
+    """The application over a house; `more_names`: names of this machine beside the loopback's."""
+    app = web.Application(middlewares=[guard(more_names)])
     app[POSTMAN] = Postman(house)
     app.cleanup_ctx.append(_pushing)
     for path in PROVIDERS.keys() - {smtp_server.PATH}:
@@ -56,9 +58,6 @@ def build(house: House) -> web.Application:
     for kind in TELLABLE:
         app.router.add_post(f"/sim/{kind}", _tell(house, kind))
     return app
-
-
-Handling = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Postman:
@@ -113,7 +112,7 @@ async def _pushing(app: web.Application) -> AsyncIterator[None]:
     await asyncio.gather(task, return_exceptions=True)
 
 
-def _vendor(house: House, path: str) -> Handling:
+def _vendor(house: House, path: str) -> Handler:
     """Requests to one provider."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -151,7 +150,7 @@ async def _ping(_: web.Request) -> web.Response:
     return web.Response(text="Ok.\n")
 
 
-def _messages(house: House) -> Handling:
+def _messages(house: House) -> Handler:
     """`GET /sim/messages?channel=&recipient=&since=&after=&limit=`: what was taken (`outcome=all` for all)."""
 
     async def handle(request: web.Request) -> web.Response:
@@ -170,7 +169,7 @@ def _messages(house: House) -> Handling:
     return handle
 
 
-def _counts(house: House) -> Handling:
+def _counts(house: House) -> Handler:
     """`GET /sim/counts`."""
 
     async def handle(_: web.Request) -> web.Response:
@@ -179,7 +178,7 @@ def _counts(house: House) -> Handling:
     return handle
 
 
-def _tell(house: House, kind: str) -> Handling:
+def _tell(house: House, kind: str) -> Handler:
     """`POST /sim/<kind>` with one JSON object, or a list of them."""
 
     async def handle(request: web.Request) -> web.Response:
@@ -194,7 +193,13 @@ def _tell(house: House, kind: str) -> Handling:
     return handle
 
 
-async def serve(journal: Path, port: int, on_listening: Callable[[int], None], stopping: asyncio.Event) -> None:
+async def serve(
+    journal: Path,
+    port: int,
+    on_listening: Callable[[int], None],
+    stopping: asyncio.Event,
+    more_names: Collection[str] = (),
+) -> None:
     """Listen on 127.0.0.1 until `stopping`, for mail on the port after; port 0 takes free ones, told to `on_listening`.
 
     Raises UnavailableError when a port is taken or the journal cannot be written.
@@ -204,7 +209,7 @@ async def serve(journal: Path, port: int, on_listening: Callable[[int], None], s
     except OSError as problem:
         raise UnavailableError(f"{journal}: {problem.strerror}", "make MEDPOST_HOME writable") from problem
     house = House(book)
-    runner = web.AppRunner(build(house), access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(build(house, more_names), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     port = port or any_port(2)
     try:
@@ -222,16 +227,17 @@ async def serve(journal: Path, port: int, on_listening: Callable[[int], None], s
 
 def run(settings: Settings, port: int | None = None) -> int:
     """Serve until SIGTERM or SIGINT; blocks. Without `port` that of MEDPOST_SIMULATORS; 0 takes a free one."""
-    wanted = (urlsplit(settings.simulators).port or 0) if port is None else port
-    asyncio.run(_until_signalled(journal_path(settings), wanted))
+    told = urlsplit(settings.simulators)
+    wanted = (told.port or 0) if port is None else port
+    asyncio.run(_until_signalled(journal_path(settings), wanted, [told.hostname] if told.hostname else []))
     return 0
 
 
-async def _until_signalled(journal: Path, port: int) -> None:
+async def _until_signalled(journal: Path, port: int, more_names: Collection[str]) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    await serve(journal, port, _announce, stopping)
+    await serve(journal, port, _announce, stopping, more_names)
 
 
 def _announce(port: int) -> None:

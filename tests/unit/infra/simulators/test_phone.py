@@ -42,13 +42,14 @@ def app(tmp_path: Path) -> web.Application:
     house = House(Journal(tmp_path / "journal.jsonl"))
     for entry in HELD:
         house.tell("call", structs.asdict(entry))
-    return build(house)
+    made = build(house)
+    made.freeze()
+    return made
 
 
 async def get(app: web.Application, path: str, host: str = "127.0.0.1:8791") -> web.Response:
     """What the server answers."""
-    request = make_mocked_request("GET", path, {"Host": host}, app=app)
-    found = await (await app.router.resolve(request)).handler(request)
+    found = await app._handle(make_mocked_request("GET", path, {"Host": host}, app=app))
     assert isinstance(found, web.Response)
     return found
 
