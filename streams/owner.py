@@ -87,7 +87,7 @@ class Owner:
         self._sent: dict[bytes, Event] = {}
         of = (partition, ground.partitions)
         self._desk = Desk(ground.feed, ground.rules.author, of, ground.clock, self._answer)
-        self._read_up_to = ReadUpTo(self._log_end, self.tick)
+        self._read_up_to = ReadUpTo(partition, self._log_end, self.tick)
         self._is_live = False
         self._is_dropped = False
 
@@ -215,7 +215,7 @@ class Owner:
 
     def _copy_requests(self, out: list[Record]) -> None:
         """The copies go out with these records; the position in `requests` is written with the rows they belong to."""
-        self._desk.copy(self._state.state_of, out)
+        self._desk.copy(self._state.state_of, self._state.read_up_to_ms, out)
         self._state.requests_position = self._desk.position
 
     # ---- time
@@ -230,7 +230,7 @@ class Owner:
         now_ms = self._ground.clock.now_ms()
         if self._state.is_due(min(now_ms, self._state.read_up_to_ms)):
             self._conclude([], None)
-        elif self._read_up_to.is_idle and self._state.is_due(now_ms):
+        elif self._read_up_to.is_idle and (self._state.is_due(now_ms) or self._desk.is_due(now_ms)):
             self._ground.worker.task(self._read_up_to.ask(now_ms))
 
     async def _log_end(self) -> int:

@@ -38,6 +38,9 @@ from streams.waiting import WaitingLines
 LOOK_AGAIN_MS: Final = 1_000
 """A message whose moment came, and that is still not done, is looked at again so much later."""
 
+TELL_FIRST_MS: Final = 3_600_000
+"""An ended message that nobody may have been told about is kept, and looked at again so much later."""
+
 TOLD: Final = frozenset({str(Stage.ACCEPTED), *ASKED})
 """Changes by these stages have consequences of their own."""
 _COMPLETED: Final[str] = Stage.COMPLETED
@@ -70,6 +73,7 @@ class Partition:
         """Offset of the next request to read; below 0 when that is not known."""
         self.read_up_to_ms = 0
         """Everything that was in the log at this moment has been read."""
+        self._told_up_to = 0
 
     # ---- reading
 
@@ -165,6 +169,7 @@ class Partition:
         return delays.kept(self._rules.author.lane, message_id, row.state, sealed, self.position - 1)
 
     def _follow(self, event: Event, row: Row, effect: int, out: list[Record]) -> None:
+        self._told_up_to = self.position
         if effect != Effect.CHANGED or event.stage in TOLD:
             out += consequences.told(self._rules.author, row.state, event, effect)
         if effect == Effect.ISSUED:
@@ -183,6 +188,7 @@ class Partition:
         For events that the group delivers although catch-up has read them. Deliveries are not among them: see
         `deliver_again`.
         """
+        self._told_up_to = place.offset + 1
         row = self._messages.get(event.message_id)
         if row is not None:
             out += consequences.told_again(self._rules.author, row.state, event, place)
@@ -211,14 +217,14 @@ class Partition:
         known = self._messages.get(message_id)
         if record is not None:
             state = delays.restored(record)
-            before = stands(known.state if known is not None else state)
+            before = [Phase.UNSTARTED] * len(state.channels)
             if known is not None:
+                before = stands(known.state)
                 self._census.add(known.state, -1)
             self._census.add(state)
             row = self._messages.add(self._rows, message_id, state, record.sealed)
             row.kept_at, row.folded = kept_at, record.folded_offset + 1
-            was = before if known is not None else [Phase.UNSTARTED] * len(before)
-            self._standing.moved(self._rows, message_id, row, was)
+            self._standing.moved(self._rows, message_id, row, before)
             self._arm(message_id, row, delays.first_due(state, kept_at))
         elif known is not None:
             before = stands(known.state)
@@ -244,11 +250,7 @@ class Partition:
             if row is None or row.armed != due_ms:
                 continue  # an entry that an earlier one has replaced
             if row.state.final and row.state.forget_at <= upto_ms:
-                if delays.may_be_kept(
-                    row, upto_ms - MEMORY_MS
-                ):  # once more: a process that was frozen may have written it again since
-                    self._kept.append(delays.gone(message_id))
-                self._messages.forget(self._rows, message_id)
+                self._forget(message_id, row, upto_ms)
                 continue
             self._standing.release(self._rows, message_id, row, upto_ms)
             if 0 < delays.keep_due(row) <= upto_ms:
@@ -258,6 +260,18 @@ class Partition:
             self._arm(message_id, row, again_ms if again_ms > upto_ms else now_ms + LOOK_AGAIN_MS)
             self._touched[message_id] = None
         return len(entries) == limit
+
+    def _forget(self, message_id: bytes, row: Row, upto_ms: int) -> None:
+        """Let an ended message go, but not before its end was told: a group may be as far behind as the memory reaches.
+
+        What the group has been given since this process began is told before these rows are written.
+        """
+        if max(row.state.completed_at, default=-1) >= self._told_up_to:
+            self._arm(message_id, row, upto_ms + TELL_FIRST_MS)
+            return
+        if delays.may_be_kept(row, upto_ms - MEMORY_MS):
+            self._kept.append(delays.gone(message_id))  # again: who was frozen may have written it since
+        self._messages.forget(self._rows, message_id)
 
     def conclude(self, now_ms: int, out: list[Record]) -> None:
         """Propose what holds now for every message touched, then issue as far as there is room."""

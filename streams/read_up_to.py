@@ -18,9 +18,10 @@ log = structlog.get_logger("settle")
 
 
 class ReadUpTo:
-    """`end_offset` asks the broker; `on_answer` is told when it has answered, or may be asked again."""
+    """`end_offset` asks about `partition`; `on_answer` is told when the broker has answered, or may be asked again."""
 
-    def __init__(self, end_offset: Callable[[], Awaitable[int]], on_answer: Callable[[], None]) -> None:
+    def __init__(self, partition: int, end_offset: Callable[[], Awaitable[int]], on_answer: Callable[[], None]) -> None:
+        self._partition = partition
         self._end_offset = end_offset
         self._on_answer = on_answer
         self._answer: tuple[int, int] | None = None
@@ -40,7 +41,7 @@ class ReadUpTo:
         try:
             self._answer = (now_ms, await self._end_offset())
         except UnavailableError as problem:
-            log.warning("timers wait for the broker", detail=problem.detail)
+            log.warning("timers wait for the broker", partition=self._partition, detail=problem.detail)
             await asyncio.sleep(ASK_AGAIN_S)
         self._is_asking = False
         self._on_answer()

@@ -65,13 +65,17 @@ class Desk:
         """Something was read about this message: a request may have waited for it."""
         self._inbox.look(message_id)
 
-    def copy(self, state_of: Callable[[bytes], MessageState | None], out: list[Record]) -> None:
+    def is_due(self, at_ms: int) -> bool:
+        """Whether a request has waited long enough for its message, so that the log is to be read up to this moment."""
+        return self._inbox.is_due(at_ms)
+
+    def copy(self, state_of: Callable[[bytes], MessageState | None], read_up_to_ms: int, out: list[Record]) -> None:
         """Append the copies of what concerns a message known by now, and what that means for its later sendings.
 
-        What has waited too long is given up.
+        What has waited too long by the moment up to which the log is read is given up.
         """
         now_ms = self._clock.now_ms()
         for message_id in self._inbox.looked():
             out += self._inbox.copies(message_id, state_of(message_id), now_ms)
         out += self._inbox.further()
-        self._inbox.expire(now_ms)
+        self._inbox.expire(read_up_to_ms)

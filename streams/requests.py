@@ -1,11 +1,13 @@
 """Requests about messages on their way into the log: what one partition has read of `requests`, and copies as events.
 
 Used by `owner`. A request counts where its copy stands in the log of its message, so the owner of the partition copies
-what concerns a message it knows. One about a message that nobody knows yet is kept for a minute: the message may still
-be on its way. Knows neither Kafka nor asyncio; a repeat is recognised by `asked`, by the request's id.
+what concerns a message it knows. One about a message that nobody knows yet is kept for a minute, and until the log is
+read to the end of it: the message may still be on its way. Knows neither Kafka nor asyncio; a repeat is recognised by
+`asked`, by the request's id.
 """
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Final
 
 from msgspec import Struct
@@ -159,11 +161,15 @@ class Inbox:
             del self._by_message[asked.message_id]
         return asked
 
-    def expire(self, now_ms: int) -> None:
-        """Give up what has waited long enough: nobody knows its message."""
+    def is_due(self, at_ms: int) -> bool:
+        """Whether something has waited long enough at this moment."""
+        return any(until_ms <= at_ms for _, until_ms in islice(self._waiting.values(), 1))
+
+    def expire(self, read_up_to_ms: int) -> None:
+        """Give up what has waited long enough: nobody knows its message, as far as the log is read (UTC ms)."""
         while self._waiting:
-            offset, (_, until_ms) = next(iter(self._waiting.items()))
-            if until_ms > now_ms and len(self._waiting) <= MAX_WAITING:
+            offset = next(iter(self._waiting))
+            if not self.is_due(read_up_to_ms) and len(self._waiting) <= MAX_WAITING:
                 return
             self._on_ended("unknown here")
             self._drop(offset)

@@ -86,13 +86,17 @@ class AskingSettle(SettleModel):
             self.asked = asked.offset + 1
         super().step(is_mortal)
 
+    def is_due(self) -> bool:
+        """A request may have waited long enough."""
+        return super().is_due() or self.inbox.is_due(self.clock())
+
     def conclude(self, out: list[Record]) -> None:
         """With the copies of what was asked."""
         for of in {asked.request.message_id for asked in self.world.requests if asked.request is not None}:
             self.inbox.look(of)
         for of in sorted(self.inbox.looked()):
             out += self.inbox.copies(of, self.state.state_of(of), self.clock())
-        self.inbox.expire(self.clock())
+        self.inbox.expire(self.state.read_up_to_ms)
         self.state.requests_position = self.inbox.position
         super().conclude(out)
 

@@ -139,9 +139,13 @@ class SettleModel:
                 self.state.remind(event, place, out)
             self.group = place.offset + 1
         self.conclude(out)
-        if self.gate is None and self.state.is_due(self.clock()) and world.chance(0.8):
+        if self.gate is None and self.is_due() and world.chance(0.8):
             self.gate = (self.clock(), len(world.log))
         self.effects(world.random.choice((0, 1, 3, 50)), is_mortal)
+
+    def is_due(self) -> bool:
+        """Whether the log is to be read up to now."""
+        return self.state.is_due(self.clock())
 
     def conclude(self, out: list[Record]) -> None:
         """As `Owner._conclude`: what is to be sent, and the rows that follow it."""

@@ -223,6 +223,13 @@ def test_a_lost_disk_comes_back_though_the_log_is_cut_off(seed: int, tmp_path: P
     assert found["info: restored"]
 
 
+@pytest.mark.usefixtures("small_world")
+@pytest.mark.parametrize("seed", [13, 58])
+def test_a_group_far_behind_tells_and_copies_everything(seed: int, tmp_path: Path) -> None:
+    """So far that messages are to be forgotten before their end is told, and requests wait longer than is patient."""
+    assert found_bad(AskingHistory(seed, tmp_path, steps=800).run()) == {}
+
+
 def _restores_nothing(*_: object) -> None:
     return
 

@@ -421,12 +421,29 @@ async def test_a_request_waits_for_its_message(bench: Bench) -> None:
     batches = len(bench.log.batches)
     bench.take(1, accepted(message_id(2), plan(0.6)))
     assert Stage.CANCEL_REQUESTED in bench.stages(batches)
+    bench.log.append(accepted(message_id(2), plan(0.6)))
     bench.clock.advance(PATIENCE_MS)
     bench.owner.tick()
+    await bench.settled()
     bench.take(2, accepted(message_id(4), plan(0.6)))
     bench.acknowledge()
     await bench.settled()
     assert asked_up_to(bench) == 2
+
+
+async def test_a_request_waits_until_the_log_is_read(bench: Bench) -> None:
+    """Its message may stand in what a minute was not enough to read."""
+    await begun(bench)
+    ask(bench, 0, message_id(2))
+    other, late = accepted(message_id(3), plan(0.6)), accepted(message_id(2), plan(0.6))
+    bench.log.append(other, late)
+    bench.clock.advance(PATIENCE_MS)
+    bench.owner.tick()
+    await bench.settled()
+    bench.take(1, other)
+    assert Stage.CANCEL_REQUESTED not in bench.stages(-1)
+    bench.take(2, late)
+    assert Stage.CANCEL_REQUESTED in bench.stages(-1)
 
 
 async def test_requests_wait_while_the_heartbeat_is_old(bench: Bench) -> None:

@@ -13,7 +13,7 @@ from streams import facts, guard
 from streams import fold as fold_module
 from streams.checkpoint import clear
 from streams.message_state import ChannelState, MessageState, Phase, Place
-from streams.partition import LOOK_AGAIN_MS, Partition
+from streams.partition import LOOK_AGAIN_MS, TELL_FIRST_MS, Partition
 from tests.crash_world import History
 from tests.factories import T0, accepted, answer, message_id, plan, rejected
 from tests.partition_desk import HOLD_MS, KEYS, Desk, deliveries, stages
@@ -243,6 +243,21 @@ def test_a_message_is_forgotten_after_its_memory(tmp_path: Path) -> None:
     desk.settle()
     assert list(desk.store.iterate(*KEYS.states)) == []
     assert Stage.COMPLETED in stages(desk.settle(rejected(ID, "token_expired")))
+
+
+def test_a_message_is_not_forgotten_before_its_end_is_told(tmp_path: Path) -> None:
+    """Whoever was to tell it may have died, and be started again when the memory is over."""
+    desk = Desk(tmp_path)
+    desk.settle(rejected(ID, "token_expired"))
+    desk.part = desk.opened()
+    desk.later(fold_module.MEMORY_MS)
+    assert len(list(desk.store.iterate(*KEYS.states))) == 1
+    told: list[Record] = []
+    for offset, event in enumerate(desk.log):
+        desk.part.remind(event, Place(offset, desk.now), told)
+    assert [record.status for record in told if isinstance(record, Outcome)] == ["rejected"]
+    desk.later(TELL_FIRST_MS)
+    assert list(desk.store.iterate(*KEYS.states)) == []
 
 
 def test_deferred_messages_stand_in_the_line_again_when_it_is_time(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ class Broker:
     def __init__(self, *faults: Exception) -> None:
         self.faults = list(faults)
         self.answers = 0
-        self.one = ReadUpTo(self.end_offset, self.answered)
+        self.one = ReadUpTo(5, self.end_offset, self.answered)
 
     async def end_offset(self) -> int:
         """As asked."""

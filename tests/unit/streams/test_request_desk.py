@@ -9,7 +9,7 @@ from schemas.records import Request
 from streams.consequences import Author, Record
 from streams.fold import MEMORY_MS
 from streams.request_desk import Desk
-from streams.requests import Asked
+from streams.requests import PATIENCE_MS, Asked
 from tests.factories import T0, message_id
 
 if TYPE_CHECKING:
@@ -69,5 +69,16 @@ def test_what_is_taken_is_told_and_keeps_its_place_until_copied() -> None:
     desk = desk_on(Topic(), lambda: told.append("news"))
     desk.take([Asked(4, T0, None), Asked(5, T0, Request(bytes(15) + b"\1", "cancel", message_id(1), at=T0))])
     out: list[Record] = []
-    desk.copy(lambda _: None, out)
+    desk.copy(lambda _: None, T0, out)
     assert (told, out, desk.position) == (["news"], [], 5)
+
+
+def test_what_nobody_knows_is_given_up_when_the_log_is_read_so_far() -> None:
+    """Not when the clock says so."""
+    desk = desk_on(Topic())
+    desk.take([Asked(5, T0, Request(bytes(15) + b"\1", "cancel", message_id(1), at=T0))])
+    assert [desk.is_due(T0 + PATIENCE_MS - 1), desk.is_due(T0 + PATIENCE_MS)] == [False, True]
+    for read_up_to_ms, position in ((0, 5), (T0 + PATIENCE_MS - 1, 5), (T0 + PATIENCE_MS, 6)):
+        desk.copy(lambda _: None, read_up_to_ms, [])
+        assert desk.position == position
+    assert not desk.is_due(T0 + PATIENCE_MS)
