@@ -41,12 +41,16 @@ _REFUSED: Final = {
 
 
 class Report(Struct):
-    """All that is told of a run; `stopped` says why it ended before its input did."""
+    """All that is told of a run; `stopped` says why it ended before its input did.
+
+    `checked_by`: of a dry run the registry version that it was held against, 0 for none; None: not a dry run.
+    """
 
     totals: Totals = field(default_factory=Totals)
     refused: list[Ended] = field(default_factory=list)
     stopped: UnavailableError | None = None
     files: int = 0
+    checked_by: int | None = None
 
 
 def gathered(endings: Iterable[Ended], on_progress: OnProgress) -> Report:
@@ -96,6 +100,7 @@ def as_row(report: Report) -> dict[str, object]:
         "refused_by_reason": dict(totals.refused.most_common()),
         "published_by_type": dict(totals.types.most_common()),
         "reconciled": totals.is_reconciled,
+        **({} if report.checked_by is None else {"checked_by_registry_version": report.checked_by}),
     }
 
 
@@ -119,7 +124,12 @@ def row_of(ended: Ended) -> dict[str, object]:
 
 def _readable(ended: Ended) -> dict[str, object]:
     row = row_of(ended)
-    return row | {"detail": chinese(ended.detail), "remedy": chinese(ended.remedy)}
+    return row | {"detail": _in_chinese(ended.detail), "remedy": _in_chinese(ended.remedy)}
+
+
+def _in_chinese(text: str) -> str:
+    """Each line by itself: one request may be refused for several reasons."""
+    return "\n".join(map(chinese, text.split("\n")))
 
 
 def _table(report: Report, *, is_dry_run: bool) -> None:

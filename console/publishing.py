@@ -101,11 +101,23 @@ def refused(offer: Offer, problem: MedpostError) -> Ended:
     return Ended(offer, Outcome.REFUSED, "", str(problem.reason), problem.detail, remedy)
 
 
-class Desk:
-    """Hands requests to their applications' clients; `client_of` gives one or raises MedpostError. None: dry run."""
+Judge = Callable[[str, MessageRequest], MedpostError | None]
+"""Why an application's request would be refused; None when it would not."""
 
-    def __init__(self, client_of: Callable[[str], MedpostClient] | None) -> None:
+
+def nobody(_app: str, _request: MessageRequest) -> None:
+    """Refuses nothing: intake will judge."""
+
+
+class Desk:
+    """Hands requests to their applications' clients; `client_of` gives one or raises MedpostError.
+
+    None: dry run, and `judge` says what would be refused.
+    """
+
+    def __init__(self, client_of: Callable[[str], MedpostClient] | None, judge: Judge = nobody) -> None:
         self._client_of = client_of
+        self._judge = judge
         self._seen: OrderedDict[str, int] = OrderedDict()
 
     def take(self, offer: Offer) -> Ended | Future[str]:
@@ -120,7 +132,8 @@ class Desk:
         if message_id:
             self._remember(message_id, offer.request)
         if self._client_of is None:
-            return Ended(offer, Outcome.PUBLISHED, message_id)
+            problem = self._judge(offer.app, offer.request)
+            return Ended(offer, Outcome.PUBLISHED, message_id) if problem is None else refused(offer, problem)
         return self._submitted(self._client_of, offer, offer.request)
 
     @staticmethod

@@ -1,6 +1,6 @@
 """What intake would say about a record: its own steps, asked one by one, all refusals told at once.
 
-Called by `medpost check-record` and `publish message` when a registry can be read. It decides nothing itself, and sends
+Called by `medpost check-record` and `medpost publish` when a registry can be read. It decides nothing itself, and sends
 nothing: who the recipient is stays unasked.
 """
 
@@ -16,6 +16,7 @@ from infra.registry_changes import opened
 from infra.snapshot import Snapshot
 from infra.tokens import Verifier
 from producers.findings import Finding, error, fine, warning
+from producers.refusals import Refused
 from schemas.configuration import ENABLED, AppConfig, MessageType
 from schemas.errors import Permanent, Reason
 from schemas.records import Message
@@ -41,49 +42,54 @@ def ask(
 
 
 def refusals(message: Message, snapshot: Snapshot, now_ms: int) -> Iterator[Finding]:
+    """The objections as findings, in words."""
+    for one in objections(message, snapshot, now_ms):
+        yield error(PLACE, f"会被拒绝（{one.reason}）：{chinese(one.detail)}", one.remedy)
+
+
+def objections(message: Message, snapshot: Snapshot, now_ms: int) -> Iterator[Refused]:
     """Everything for which intake would refuse the message, whoever signed it and whoever it is for."""
     app, kind = snapshot.apps.get(message.app_id), snapshot.types.get(message.type)
     if app is None:
-        text = f"app_id 未登记（{Reason.APP_UNKNOWN}）；{instead(message.app_id, snapshot.apps)}"
-        yield error(PLACE, text, "向平台管理员登记应用")
+        text = f"app_id 未登记；{instead(message.app_id, snapshot.apps)}"
+        yield Refused(Reason.APP_UNKNOWN, text, "向平台管理员登记应用")
     elif app.status != ENABLED:
-        yield error(PLACE, f"会被拒绝（{Reason.APP_DISABLED}）：应用已停用", "向平台管理员询问")
+        yield Refused(Reason.APP_DISABLED, "应用已停用", "向平台管理员询问")
     if kind is None:
-        yield error(
-            PLACE, f"会被拒绝（{Reason.TYPE_UNKNOWN}）：消息类型未登记；{instead(message.type, snapshot.types)}"
-        )
+        yield Refused(Reason.TYPE_UNKNOWN, f"消息类型未登记；{instead(message.type, snapshot.types)}")
         return
     if app is not None:
-        yield from _refusals(lambda: authorise(message, snapshot))
+        yield from _refused(lambda: authorise(message, snapshot))
         yield from _channels(message, app, kind)
-    yield from _refusals(lambda: values_of(message, kind))
-    yield from _refusals(lambda: lifetime(message, kind, now_ms))
+    yield from _refused(lambda: values_of(message, kind))
+    yield from _refused(lambda: lifetime(message, kind, now_ms))
 
 
-def _channels(message: Message, app: AppConfig, kind: MessageType) -> Iterator[Finding]:
+def _channels(message: Message, app: AppConfig, kind: MessageType) -> Iterator[Refused]:
     """A choice that the type does not have, and channels that the application may not use."""
     used = [entry.channel for entry in kind.channels]
     foreign = [name for name in message.channels if name not in used]
     if foreign:
-        text = f"会被拒绝（{Reason.CHANNEL_NOT_GRANTED}）：类型 {kind.type} 不用渠道 {'、'.join(foreign)}"
-        yield error(PLACE, text, f"可用：{'、'.join(used)}")
+        text = f"类型 {kind.type} 不用渠道 {'、'.join(foreign)}"
+        yield Refused(Reason.CHANNEL_NOT_GRANTED, text, f"可用：{'、'.join(used)}")
         return
     wanted = message.channels or used
     if wanted and not any(is_granted(app.channels, name) for name in wanted):
-        yield error(PLACE, f"会被拒绝（{Reason.NO_CHANNEL}）：应用 {app.app_id} 无权使用渠道 {'、'.join(wanted)}")
+        yield Refused(Reason.NO_CHANNEL, f"应用 {app.app_id} 无权使用渠道 {'、'.join(wanted)}")
 
 
 def _token(message: Message, headers: Headers, app: AppConfig, now_ms: int) -> Iterator[Finding]:
     verifier = Verifier({app.app_id: structs.replace(app, status=ENABLED)}, lambda _app, key: key.sealed)
-    yield from _refusals(lambda: authenticate(message, headers, verifier, now_ms))
+    for one in _refused(lambda: authenticate(message, headers, verifier, now_ms)):
+        yield error(PLACE, f"会被拒绝（{one.reason}）：{chinese(one.detail)}")
 
 
-def _refusals(step: Callable[[], Any]) -> Iterator[Finding]:
+def _refused(step: Callable[[], Any]) -> Iterator[Refused]:
     """What a step of intake refuses, in its own words."""
     try:
         step()
     except Permanent as refusal:
-        yield error(PLACE, f"会被拒绝（{refusal.reason}）：{chinese(refusal.detail)}")
+        yield Refused(Reason(refusal.reason), refusal.detail)
 
 
 def _lane(message: Message, kind: MessageType, topic: str) -> Iterator[Finding]:

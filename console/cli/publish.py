@@ -20,6 +20,7 @@ from console.listing import Format, FormatOption, show_one
 from console.progress import meter
 from console.publishing import Desk, Offer, publish
 from console.registered import glance
+from console.trial import Trial
 from infra import settings as settings_module
 from infra.clock import SHANGHAI, SystemClock
 from infra.kafka import ping
@@ -36,6 +37,8 @@ app = typer.Typer(help="发布消息：单条、JSON 行、HL7 v2 文件。", no
 BROKER_S: Final = 5.0
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="只检查与计数，不发布")]
+NoCheck = Annotated[bool, typer.Option("--no-check", help="不先核对登记，由 intake 判断")]
+NoCheckDry = Annotated[bool, typer.Option("--no-check", help="与 --dry-run 同用：只看格式，不核对登记")]
 KeyFile = Annotated[
     Path | None, typer.Option("--credentials", help='密钥文件 {"lis": {"key_id": …, "secret": …}}；缺省用本机登记的')
 ]
@@ -56,7 +59,7 @@ def message(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     expires_at: Annotated[datetime | None, typer.Option("--expires-at", help="过期时刻，北京时间")] = None,
     key_file: KeyFile = None,
     dry_run: DryRun = False,
-    no_check: Annotated[bool, typer.Option("--no-check", help="不先核对登记，由 intake 判断")] = False,
+    no_check: NoCheck = False,
     form: FormatOption = Format.TABLE,
 ) -> int:
     """Publish one message and print its id."""
@@ -109,21 +112,23 @@ def _in_shanghai(given: datetime | None) -> datetime | None:
 
 
 @app.command("jsonl", help="发布 JSON 行：每行一条消息，成员同 POST /v1/messages，另有 app_id。")
-def jsonl(
+def jsonl(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="JSON 行文件；- 为标准输入")],
     app_id: Annotated[str, typer.Option("--app", help="未写 app_id 的行属于此应用")] = "",
     run_id: RunId = "",
     key_file: KeyFile = None,
     dry_run: DryRun = False,
+    no_check: NoCheckDry = False,
     form: FormatOption = Format.TABLE,
 ) -> int:
     """Publish one message a line."""
+    trial = _trial(dry_run=dry_run, no_check=no_check)
     path = None if file == "-" else _existing(Path(file))
     with meter(path.stat().st_size if path else 0) as gauge:
         lines = offers.lines_of(path, gauge.advance) if path else offers.lines_in(sys.stdin.buffer, gauge.advance)
         found = offers.from_jsonl(lines, path.name if path else "-", app_id, run_id)
-        report = _run(found, gauge.show, key_file, dry_run=dry_run)
-    return publish_report.print_report(report, form, is_dry_run=dry_run)
+        report = _run(found, gauge.show, key_file, trial)
+    return _tell(report, form, trial)
 
 
 @app.command("hl7", help="发布 HL7 v2 文件：按映射表把事件变成消息，逐条交代去向。")
@@ -136,29 +141,48 @@ def hl7(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     run_id: RunId = "",
     key_file: KeyFile = None,
     dry_run: DryRun = False,
+    no_check: NoCheckDry = False,
     form: FormatOption = Format.TABLE,
 ) -> int:
     """Publish what a mapping makes of HL7 v2 files."""
     mapping_path = Path(site) if site.endswith((".yaml", ".yml")) else mapping_files.packaged(site)
     reader = Reader(mapping_files.load(mapping_path, run_id), _codec(charset), is_lf_text=lf_text)
+    trial = _trial(dry_run=dry_run, no_check=no_check)
     found = [(place, offers.files_in(_existing(place), tuple(pattern or ()))) for place in places]
     with meter(sum(path.stat().st_size for _, paths in found for path in paths)) as gauge:
         all_offers = (offer for place, paths in found for offer in offers.from_hl7(reader, paths, place, gauge.advance))
-        report = _run(all_offers, gauge.show, key_file, dry_run=dry_run)
+        report = _run(all_offers, gauge.show, key_file, trial)
     report.files = sum(len(paths) for _, paths in found)
-    return publish_report.print_report(report, form, is_dry_run=dry_run)
+    return _tell(report, form, trial)
+
+
+def _trial(*, dry_run: bool, no_check: bool) -> Trial | None:
+    """The judge of a dry run; None when it is none."""
+    if not dry_run:
+        return None
+    return Trial(None if no_check else glance(settings_module.load()), SystemClock().now_ms())
 
 
 def _run(
-    found: Iterable[Offer], on_progress: publish_report.OnProgress, key_file: Path | None, *, dry_run: bool
+    found: Iterable[Offer], on_progress: publish_report.OnProgress, key_file: Path | None, trial: Trial | None
 ) -> publish_report.Report:
     """Publish the offers; everything that is known about them, also when the broker goes away half-way."""
-    if dry_run:
-        return publish_report.gathered(publish(found, Desk(None)), on_progress)
+    if trial is not None:
+        report = publish_report.gathered(publish(found, Desk(None, trial.judge)), on_progress)
+        report.checked_by = trial.version
+        return report
     settings = settings_module.load()
     ping(settings_module.kafka_endpoint(settings), BROKER_S)
     with closing(clients_for(settings, _keys(key_file))) as clients:
         return publish_report.gathered(publish(found, Desk(clients.client_of)), on_progress)
+
+
+def _tell(report: publish_report.Report, form: Format, trial: Trial | None) -> int:
+    """Print what became of it, and of a dry run what was asked; returns the exit code."""
+    code = publish_report.print_report(report, form, is_dry_run=trial is not None)
+    for line in trial.told() if trial is not None else ():
+        typer.echo(line, err=True)
+    return code
 
 
 def _keys(key_file: Path | None) -> Credentials | None:

@@ -158,3 +158,66 @@ def test_the_check_can_be_left_out(broker: Broker, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(publish, "glance", lambda _: None)
     assert asked("lab_repot").exit_code == 0
     assert broker.submitted == ["lab_repot", "lab_repot"]
+
+
+LINES = [
+    {"type": "lab_report", "personalisation": {"item": "x"}},
+    {"type": "lab_report", "personalisation": {"item": "y"}, "priority": "urgent"},
+    {"type": "lab_report", "personalisation": {}},
+    {"type": "lab_repot", "personalisation": {"item": "x"}},
+    {"type": "lab_report", "personalisation": {"item": "x" * 11}, "app_id": "lsi"},
+]
+
+
+def dry(*more: str) -> Result:
+    """A dry run over five lines, of which intake would take two."""
+    given = {"recipient": {"id_type": "patient_id", "id_value": "P1"}}
+    lines = "".join(json.dumps({**line, **given, "reference": str(at)}) + "\n" for at, line in enumerate(LINES))
+    return run("jsonl", "-", "--app", "lis", "--dry-run", *more, stdin=lines.encode())
+
+
+@pytest.mark.usefixtures("broker")
+def test_a_dry_run_over_lines_says_what_intake_would_refuse() -> None:
+    """Line by line with the reason; and in the totals, by which version it was checked."""
+    done = dry("--format", "json")
+    told = json.loads(done.stdout)
+    assert (told["totals"]["published"], told["totals"]["refused"]) == (2, 3)
+    assert told["totals"]["checked_by_registry_version"] == 7
+    assert [(one["number"], one["reason"]) for one in told["refused"]] == [
+        (3, "missing_parameter"), (4, "type_unknown"), (5, "app_unknown"),
+    ]  # fmt: skip
+    assert ("lab_report？" in told["refused"][1]["detail"], "at most 10" in told["refused"][2]["detail"]) == (
+        True,
+        True,
+    )
+    assert "1 条 lab_report 要求的优先级高于该类型：会按 normal 发送" in done.stderr
+    assert "第 7 版" in done.stderr
+
+
+@pytest.mark.usefixtures("broker")
+def test_a_table_of_refusals_is_in_chinese() -> None:
+    """Also where one request is refused for several reasons."""
+    done = dry()
+    for wanted in ("缺少参数 item", "app_id 未登记", "至多 10", "可发布"):
+        assert wanted in done.stdout
+    assert "is missing" not in done.stdout
+
+
+def test_a_dry_run_that_could_not_ask_says_so(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a broker, or where nobody shall be asked; then only the form was looked at."""
+    unasked = dry("--no-check", "--format", "json")
+    monkeypatch.setattr(publish, "glance", lambda _: None)
+    for done in (unasked, dry("--format", "json")):
+        totals = json.loads(done.stdout)["totals"]
+        assert (done.exit_code, totals["published"], totals["checked_by_registry_version"]) == (0, 5, 0)
+        assert "没有核对登记" in done.stderr
+    assert broker.submitted == []
+
+
+@pytest.mark.usefixtures("broker")
+def test_a_dry_run_over_files_asks_the_registry_too() -> None:
+    """Types of the sample laboratory that this registry does not have."""
+    done = run("hl7", str(EVENTS / "lis"), "--dry-run", "--format", "json")
+    totals = json.loads(done.stdout)["totals"]
+    assert (totals["checked_by_registry_version"], totals["reconciled"]) == (7, True)
+    assert totals["refused_by_reason"].get("type_unknown", 0) > 0
