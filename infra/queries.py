@@ -200,6 +200,12 @@ def timeline_of(store: Store, message_id: str, days: Sequence[date]) -> list[Tra
     return _records(TraceEvent, store.rows(TIMELINE, id=message_id, days=list(days)))
 
 
+def known_of(store: Store, message_id: str) -> tuple[list[Fact], list[TraceEvent]]:
+    """Both; what `infra.standing.standing` asks for. Empty lists when the store has never seen it."""
+    days = days_of(store, message_id)
+    return (facts_of(store, message_id, days), timeline_of(store, message_id, days)) if days else ([], [])
+
+
 def finished(store: Store, selection: Selection) -> list[Fact]:
     """Finished messages, the newest first."""
     return _records(Fact, store.rows(FINISHED, **msgspec.structs.asdict(selection)))

@@ -16,7 +16,6 @@ from console.cli.series import series_in_store
 from console.listing import Format, FormatOption
 from infra import queries
 from infra import settings as settings_module
-from infra.clickhouse import Store
 from infra.clock import SystemClock
 from infra.standing import standing
 from schemas import ids
@@ -100,9 +99,8 @@ def _from_store(request: Request) -> Answer:
     """What the store knows of a message that settle says nothing about: long final, still open, or unknown."""
     wanted = ids.show(request.message_id)
     try:
-        with Store(settings_module.store_endpoint(settings_module.load()), messages.PATIENCE_S) as store:
-            days = queries.days_of(store, wanted)
-            found = standing(queries.facts_of(store, wanted, days), queries.timeline_of(store, wanted, days))
+        with messages.store_of(settings_module.load()) as store:
+            found = standing(*queries.known_of(store, wanted))
     except UnavailableError:
         return Answer(Said.UNANSWERED)
     if found is None:
@@ -116,7 +114,7 @@ def _from_store(request: Request) -> Answer:
 def _say_series(message_id: str) -> None:
     """Whoever takes the first of a series back is told that this means the others; as far as the store is there."""
     try:
-        with Store(settings_module.store_endpoint(settings_module.load()), messages.PATIENCE_S) as store:
+        with messages.store_of(settings_module.load()) as store:
             found = series_in_store(store, message_id)
     except UnavailableError:
         return

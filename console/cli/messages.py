@@ -15,8 +15,7 @@ import typer
 
 from console import holding, registered, words
 from console.listing import Format, FormatOption, say_nothing_found, show, show_one
-from console.phrasebook import chinese
-from console.sentences import told
+from console.sentences import remark, told
 from infra import holds, queries
 from infra import settings as settings_module
 from infra.clickhouse import Store
@@ -84,10 +83,9 @@ def get(message_id: Id = None, reference: Reference = "", form: FormatOption = F
     """现状：状态、渠道、提交次数、历时、原因."""
     wanted = wanted_id(message_id, reference)
     settings = settings_module.load()
-    with _store(settings) as store:
-        days = queries.days_of(store, wanted)
-        events = queries.timeline_of(store, wanted, days)
-        found = standing(queries.facts_of(store, wanted, days), events)
+    with store_of(settings) as store:
+        facts, events = queries.known_of(store, wanted)
+    found = standing(facts, events)
     if found is None:
         raise _unknown(wanted)
     held = [] if found.is_final else _holds_on(settings, found, events)
@@ -102,7 +100,7 @@ def get(message_id: Id = None, reference: Reference = "", form: FormatOption = F
 def events(message_id: Id = None, reference: Reference = "", form: FormatOption = Format.TABLE) -> None:
     """经过：按时间列出发生的每一件事."""
     wanted = wanted_id(message_id, reference)
-    with _store(settings_module.load()) as store:
+    with store_of(settings_module.load()) as store:
         timeline = in_order(queries.timeline_of(store, wanted, queries.days_of(store, wanted)))
     if not timeline:
         raise _unknown(wanted)
@@ -126,7 +124,7 @@ def list_(
         since_ms=since_ms(since, SystemClock().now_ms()), app_id=app_id, type=type_, status=status, limit=limit
     )
     settings = settings_module.load()
-    with _store(settings) as store:
+    with store_of(settings) as store:
         found = _listed(store, selection)
     if not found:
         _check_names(settings, app_id, type_)
@@ -142,7 +140,8 @@ def register(root: typer.Typer) -> None:
 # -- what to ask
 
 
-def _store(settings: Settings) -> Store:
+def store_of(settings: Settings) -> Store:
+    """The store, asked on behalf of somebody at a terminal."""
     return Store(settings_module.store_endpoint(settings), PATIENCE_S)
 
 
@@ -249,7 +248,7 @@ def event_row(event: TraceEvent, begun_ms: int, form: Format) -> dict[str, Any]:
             "after": words.span(event.at_ms - event.accepted_at_ms),
             "stage_zh": words.of_stage(event.stage),
             "told": told(event, is_again=is_again),
-            "detail": chinese(event.detail),
+            "detail": remark(event),
             "worker": event.worker,
         }
     row = msgspec.structs.asdict(event)

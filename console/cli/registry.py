@@ -8,7 +8,7 @@ import sys
 from collections.abc import Collection, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 import typer
 from rich.console import Console
@@ -32,7 +32,6 @@ from infra.registry_changes import (
     changes,
     great_losses,
     read_current,
-    read_snapshot,
 )
 from infra.registry_files import Wanted, load
 from infra.registry_forms import ChannelForm, TemplateForm
@@ -98,6 +97,15 @@ class GreatLossError(Exception):
         self.losses = losses
 
 
+class Done(NamedTuple):
+    """What an apply has done: the version in force, the changes written, the applications before and after them."""
+
+    version: int
+    changes: list[Change]
+    before: Mapping[str, AppConfig]
+    after: Mapping[str, AppConfig]
+
+
 def apply_place(
     settings: Settings, place: Path, *, deletes: bool = False, author: str = "", forced: bool = False
 ) -> tuple[int, list[Change]]:
@@ -105,6 +113,11 @@ def apply_place(
 
     Raises BadFilesError, UnavailableError; GreatLossError unless `forced`.
     """
+    done = _applied(settings, place, deletes, author, forced)
+    return done.version, done.changes
+
+
+def _applied(settings: Settings, place: Path, deletes: bool, author: str, forced: bool) -> Done:
     keyring = load_keyring(settings)
     current = read_current(settings, keyring)
     wanted = wanted_from(place, current, settings)
@@ -114,10 +127,11 @@ def apply_place(
         raise GreatLossError(losses)
     writer = Writer(settings, keyring)
     try:
-        applied = writer.apply(current, wanted, found, author or getpass.getuser(), SystemClock().now_ms())
+        made = writer.apply(current, wanted, found, author or getpass.getuser(), SystemClock().now_ms())
     finally:
         writer.close()
-    return applied.version, found
+    held = current.snapshot.apps
+    return Done(made.version, found, held, apps_after(held, wanted, found))
 
 
 @app.command("apply", help="校验文件并整体生效：全部有效才写入，一秒内各进程同时切换。")
@@ -125,19 +139,18 @@ def apply_(place: Place = None, sample: Sample = False, delete: Deletes = False,
     """Check the files and put them into effect as a whole."""
     settings, chosen = settings_module.load(), _place(place, sample)
     provision_installation(settings)
-    before = read_snapshot(settings).apps
     try:
-        version, found = apply_place(settings, chosen, deletes=delete, forced=force)
+        done = _applied(settings, chosen, delete, "", force)
     except BadFilesError as refused:
         return _refuse(refused)
     except GreatLossError as refused:
         return _refuse_loss(refused)
-    if found:
-        counted = "，".join(f"{KINDS[kind]} {count}" for kind, count in _counts(found).items())
-        typer.echo(f"✓ 版本 {version} 已生效：{counted}。")
+    if done.changes:
+        counted = "，".join(f"{KINDS[kind]} {count}" for kind, count in _counts(done.changes).items())
+        typer.echo(f"✓ 版本 {done.version} 已生效：{counted}。")
     else:
-        typer.echo(f"没有变化，仍为版本 {version}。")
-    _say(kafka_quotas.put_into_effect(settings, before, read_snapshot(settings).apps))
+        typer.echo(f"没有变化，仍为版本 {done.version}。")
+    _say(kafka_quotas.put_into_effect(settings, done.before, done.after))
     return 0
 
 

@@ -36,8 +36,7 @@ def series_in_store(store: Store, message_id: str) -> Series | None:
 def series(message_id: Id = None, reference: Reference = "", form: FormatOption = Format.TABLE) -> int:
     """重复消息的每一次：编号、时间、状态."""
     wanted = wanted_id(message_id, reference)
-    url = settings_module.store_endpoint(settings_module.load())
-    with Store(url, messages.PATIENCE_S) as store:
+    with messages.store_of(settings_module.load()) as store:
         found = series_in_store(store, wanted)
         rows = [_row(store, number, one) for number, one in enumerate(found.ids(), start=1)] if found else []
     if not rows:
@@ -48,9 +47,8 @@ def series(message_id: Id = None, reference: Reference = "", form: FormatOption 
 
 
 def _row(store: Store, number: int, message_id: str) -> dict[str, Any]:
-    days = queries.days_of(store, message_id)
-    timeline = queries.timeline_of(store, message_id, days)
-    stands = standing(queries.facts_of(store, message_id, days), timeline)
+    facts, timeline = queries.known_of(store, message_id)
+    stands = standing(facts, timeline)
     due_ms = next((event.until_ms for event in timeline if event.stage == Stage.ACCEPTED), 0)
     status = stands.status if stands else ""
     return {

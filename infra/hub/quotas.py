@@ -164,12 +164,5 @@ def _run(bootstrap: str, ask: Callable[[AIOKafkaClient], Awaitable[T]]) -> T:
         loud.setLevel(level)
 
 
-def _check(code: int) -> None:
-    if code:
-        raise UnavailableError(
-            f"client quotas: {_name(code)}", "give the user the right DescribeConfigs on the cluster"
-        )
-
-
 def _name(code: int) -> str:
     return str(for_code(code).__name__)

@@ -113,13 +113,16 @@ def _report(headers: Message, text: bytes, depth: int) -> str | None:
     """The first delivery-status of a mail; None where there is none."""
     if headers.get_content_type() in REPORTS:
         return _decoded(headers, text)[:REPORT_BYTES].decode("utf-8", "replace")
+    found = (_report(*part, depth - 1) for part in _parts_of(headers, text, depth))
+    return next((report for report in found if report is not None), None)
+
+
+def _parts_of(headers: Message, text: bytes, depth: int) -> Iterator[tuple[Message, bytes]]:
+    """Heads and bodies of the parts of a multipart; none of anything else, nor below DEPTH."""
     boundary = headers.get_boundary() if headers.get_content_maintype() == "multipart" and depth else None
     for part in _parts(text, boundary) if boundary else ():
         head, inner = _parted(part)
-        found = _report(_headers(head), inner, depth - 1)
-        if found is not None:
-            return found
-    return None
+        yield _headers(head), inner
 
 
 def _parts(text: bytes, boundary: str) -> list[bytes]:
@@ -166,10 +169,8 @@ def _texts(headers: Message, text: bytes, depth: int) -> Iterator[bytes]:
     """The words of a mail; none of what is sent back of ours."""
     if headers.get_content_maintype() == "text":
         yield _decoded(headers, text)
-    boundary = headers.get_boundary() if headers.get_content_maintype() == "multipart" and depth else None
-    for part in _parts(text, boundary) if boundary else ():
-        head, inner = _parted(part)
-        yield from _texts(_headers(head), inner, depth - 1)
+    for part in _parts_of(headers, text, depth):
+        yield from _texts(*part, depth - 1)
 
 
 def _subject(headers: Message) -> str:

@@ -48,10 +48,7 @@ class Library:
 
     async def _known(self, message_id: str, app_id: str) -> tuple[list[Fact], list[TraceEvent]]:
         def read(store: Store) -> tuple[list[Fact], list[TraceEvent]]:
-            days = queries.days_of(store, message_id)
-            if not days:
-                return [], []
-            facts, events = queries.facts_of(store, message_id, days), queries.timeline_of(store, message_id, days)
+            facts, events = queries.known_of(store, message_id)
             return [fact for fact in facts if fact.app_id == app_id], [one for one in events if one.app_id == app_id]
 
         return await self._ask(read)

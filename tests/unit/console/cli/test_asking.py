@@ -1,6 +1,7 @@
 """Cancel, reschedule, send-now on the command line: the truth in one line, and the exit code that belongs to it."""
 
 import json
+from datetime import date
 from typing import Any
 
 import pytest
@@ -75,7 +76,7 @@ def test_what_settle_does_not_know_the_store_may(
 ) -> None:
     """Ended long ago, or never heard of."""
     say(monkeypatch, asked, Answer(Said.NOT_FOUND))
-    monkeypatch.setattr(queries, "days_of", lambda *_: [])
+    monkeypatch.setattr(queries, "days_of", lambda *_: [date(2026, 11, 1)])
     monkeypatch.setattr(queries, "facts_of", lambda *_: known)
     monkeypatch.setattr(queries, "timeline_of", lambda *_: [])
     told = run("cancel", ID)

@@ -25,7 +25,7 @@ ID = "019b0000-0000-7000-8000-000000000001"
 def store(monkeypatch: pytest.MonkeyPatch) -> None:
     """The commands find a configured store; what it answers is up to each test."""
     monkeypatch.setenv("MEDPOST_CLICKHOUSE", "http://nowhere/x")
-    monkeypatch.setattr(queries, "days_of", lambda *_: [])
+    monkeypatch.setattr(queries, "days_of", lambda *_: [date(2026, 11, 1)])
     monkeypatch.setattr(registered, "glance", lambda _: None)
 
 
@@ -94,7 +94,7 @@ def test_a_reference_stands_for_its_id(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def days_of(_: object, wanted: str) -> list[date]:
         asked.append(wanted)
-        return []
+        return [date(2026, 11, 1)]
 
     monkeypatch.setattr(queries, "days_of", days_of)
     answering(monkeypatch, [fact()], [])

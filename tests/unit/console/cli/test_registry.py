@@ -31,7 +31,6 @@ def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Current]:
         raise AssertionError("nothing may be written")
 
     monkeypatch.setattr(cli, "read_current", lambda _settings, _keyring: current[0])
-    monkeypatch.setattr(cli, "read_snapshot", lambda _settings: current[0].snapshot)
     monkeypatch.setattr(cli, "provision_installation", lambda _settings: None)
     monkeypatch.setattr(Writer, "__init__", refuse)
     return current

@@ -1,6 +1,7 @@
 """The sendings of a message that repeats, on the command line."""
 
 import json
+from datetime import date
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
         FIRST: [event(Stage.ACCEPTED, detail="1/3", message_id=FIRST)],
         SECOND: [event(Stage.ACCEPTED, detail=f"2/3 of {FIRST}", message_id=SECOND, until_ms=DUE_MS)],
     }
-    monkeypatch.setattr(queries, "days_of", lambda *_: [])
+    monkeypatch.setattr(queries, "days_of", lambda *_: [date(2026, 11, 1)])
     monkeypatch.setattr(queries, "facts_of", lambda _, of, __: [fact(status="sent")] if of == FIRST else [])
     monkeypatch.setattr(queries, "timeline_of", lambda _, of, __: timelines.get(of, []))
     if not any(one.name == "series" for one in messages.app.registered_commands):
