@@ -11,10 +11,17 @@ from typing import Final
 
 from msgspec import Struct
 
-from console.phrases import files, frame, guarded, refusals, servers
+from console.phrases import files, frame, guarded, refusals, servers, skips
 
 HOLE: Final = "{}"
-PHRASES: Final = {**frame.PHRASES, **servers.PHRASES, **guarded.PHRASES, **refusals.PHRASES, **files.PHRASES}
+PHRASES: Final = {
+    **frame.PHRASES,
+    **servers.PHRASES,
+    **guarded.PHRASES,
+    **refusals.PHRASES,
+    **files.PHRASES,
+    **skips.PHRASES,
+}
 
 
 class _Phrase(Struct, frozen=True):

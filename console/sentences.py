@@ -8,7 +8,9 @@ import re
 from typing import Final
 
 from console import words
+from console.phrasebook import chinese
 from infra.queries import TraceEvent
+from infra.remark import place_in
 from schemas.statuses import Stage, Status
 
 _BY_STAGE: Final[dict[str, str]] = {
@@ -54,9 +56,26 @@ def told(event: TraceEvent, *, is_again: bool = False) -> str:
     return sentence.format(**_parts(event)) + again
 
 
+def reason_of(reason: str, cause: str = "") -> str:
+    """A reason with its Chinese word in front, or with what it came of where that is known; empty for none."""
+    return f"{chinese(cause)} {reason}" if cause else words.of_reason(reason)
+
+
+def remark(event: TraceEvent) -> str:
+    """What an event says besides, in Chinese, as far as its sentence does not say it."""
+    if event.stage == Stage.SKIPPED:
+        return ""
+    return place_in(event.detail) if event.stage == Stage.ACCEPTED else chinese(event.detail)
+
+
+def _place_of(event: TraceEvent) -> re.Match[str] | None:
+    return _PLACE.match(place_in(event.detail)) if event.stage == Stage.ACCEPTED else None
+
+
 def _parts(event: TraceEvent) -> dict[str, object]:
     code = f"（代码 {event.provider_code}）" if event.provider_code else ""
-    why = words.of_reason(event.reason) + code
+    cause = event.detail if event.stage == Stage.SKIPPED else ""
+    why = reason_of(event.reason, cause) + code
     return {
         "stage": event.stage,
         "channel": event.channel,
@@ -70,5 +89,5 @@ def _parts(event: TraceEvent) -> dict[str, object]:
         "appointed": f"，定于 {words.moment(event.until_ms)} 发送" if event.until_ms else "",
         "until": f"到 {words.moment(event.until_ms)}" if event.until_ms else "",
         "span": words.span(event.latency_ms),
-        "which": f"（共 {place[2]} 次中的第 {place[1]} 次）" if (place := _PLACE.match(event.detail)) else "",
+        "which": f"（共 {place[2]} 次中的第 {place[1]} 次）" if (place := _place_of(event)) else "",
     }

@@ -1,7 +1,7 @@
 """Which sendings belong together, from what the trace says of one of them. Pure.
 
 Called by `medpost messages` and the HTTP gateway with a message's timeline. The remark on its acceptance is written by
-`streams.series`; it never asks anything itself.
+intake (`infra.remark`); it never asks anything itself.
 """
 
 import re
@@ -11,6 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from infra.queries import TraceEvent
+from infra.remark import place_in
 from schemas import ids
 from schemas.statuses import Stage
 
@@ -34,7 +35,7 @@ class Series(Struct, frozen=True):
 def series_of(message_id: str, timeline: Sequence[TraceEvent]) -> Series | None:
     """What a message's acceptance says about its series; None when it does not repeat."""
     for event in timeline:
-        match = _PLACE.fullmatch(event.detail) if event.stage == Stage.ACCEPTED else None
+        match = _PLACE.fullmatch(place_in(event.detail)) if event.stage == Stage.ACCEPTED else None
         if match is not None:
             return Series(match[3] or message_id, int(match[2]))
     return None

@@ -23,9 +23,9 @@ class Scribe(Struct, frozen=True):
         """The claim: from here on the provider may have been called."""
         return self._event(delivery, Stage.SENDING, now_ms)
 
-    def dropped(self, delivery: Delivery, now_ms: int, reason: Reason) -> Event:
+    def dropped(self, delivery: Delivery, now_ms: int, reason: Reason, detail: str = "") -> Event:
         """No call was made, and none will be for this attempt."""
-        return self._event(delivery, Stage.DROPPED, now_ms, reason=reason)
+        return self._event(delivery, Stage.DROPPED, now_ms, reason=reason, detail=detail)
 
     def deferred(self, delivery: Delivery, now_ms: int, reason: Reason, until_ms: int, scope: str = "") -> Event:
         """No call was made; another attempt may be made from `until_ms` on. `scope` is what stands in the way."""

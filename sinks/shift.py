@@ -27,6 +27,7 @@ from sinks.outlet import Outlet, Outlets
 LOOK_AGAIN_S: Final = 0.02
 CLAIMED_BEFORE: Final = "claimed_before"
 """How a call "ended" that an earlier owner may or may not have made."""
+CLOSED: Final = "no provider of this channel is open: disabled, or wrongly set (see the log of sinks)"
 ANSWERS: Final = Counter("medpost_sink_answers_total", "Deliveries answered", ["channel", "stage", "reason"])
 UNMAPPED: Final = Counter("medpost_sink_unmapped_codes_total", "Vendor codes not in the book", ["provider", "code"])
 
@@ -148,7 +149,7 @@ class Shift:
             return scribe.dropped(one, now_ms, Reason.TOO_LATE)
         if scope := self._post.holds.scope_of(one.app_id, one.type, one.channel):
             return scribe.deferred(one, now_ms, Reason.HELD, now_ms + HELD_MS, scope)
-        return None if is_open else scribe.dropped(one, now_ms, Reason.CONFIG_MISSING)
+        return None if is_open else scribe.dropped(one, now_ms, Reason.CONFIG_MISSING, CLOSED)
 
     def _claim(
         self, outlet: Outlet, waiting: Sequence[Delivery], permits: int

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from infra import crypto
+from infra.remark import remark
 from infra.snapshot import Snapshot, opened_team
 from infra.tokens import Verifier
 from schemas import ids
@@ -110,8 +111,11 @@ class Desk:
 
     def plan(
         self, message: Message, message_id: bytes, accepted_at: int, key_kind: str = LIVE
-    ) -> tuple[Plan, Resolved]:
-        """The whole decision about a message whose sender is known; raises Permanent with the reason of a refusal."""
+    ) -> tuple[Plan, Resolved, dict[str, str]]:
+        """The whole decision about a message whose sender is known; with it why each skipped channel is, by channel.
+
+        Raises Permanent with the reason of a refusal.
+        """
         app, kind = authorise(message, self.snapshot)
         _check_reference(message)
         send_at, expires_at = lifetime(message, kind, accepted_at)
@@ -125,15 +129,16 @@ class Desk:
             self.snapshot,
         )
 
-        def channels(of: bytes) -> list[PlanChannel]:
+        def channels(of: bytes) -> list[tuple[PlanChannel, str]]:
             return [self._channel(each, (of, kind.type), values, resolved.addresses) for each in routed]
 
         moments = series.moments(message, kind, send_at or accepted_at, accepted_at + MAX_AHEAD_MS)
         later = [
-            Occurrence(*moment, [one.sealed for one in channels(ids.occurrence(message_id, number))])
+            Occurrence(*moment, [one.sealed for one, _ in channels(ids.occurrence(message_id, number))])
             for number, moment in enumerate(moments, start=1)
         ]
         _check_size(later)
+        planned = channels(message_id)
         plan = Plan(
             reference=message.reference,
             digest=digest_of(message, self._rings.pseudonym),
@@ -143,22 +148,25 @@ class Desk:
             supersedes=_superseded(message),
             on_unknown=kind.on_unknown,
             on_channel_down=kind.on_channel_down,
-            channels=channels(message_id),
+            channels=[one for one, _ in planned],
             tries=kind.tries,
             quiet_from=kind.quiet_from,
             quiet_until=kind.quiet_until,
             fallbacks_per_hour=kind.fallbacks_per_hour,
             later=later,
         )
-        return plan, resolved
+        return plan, resolved, {one.channel: cause for one, cause in planned if cause}
 
     def _channel(
         self, routed: Routed, at: tuple[bytes, str], values: dict[str, str], addresses: Mapping[str, Address]
-    ) -> PlanChannel:
-        """One channel of the plan: sealed address and text, or the reason why it is skipped. `at`: message id, type."""
+    ) -> tuple[PlanChannel, str]:
+        """One channel of the plan: sealed address and text, or the reason why it is skipped, and what that came of.
+
+        `at`: message id, type.
+        """
         entry, template = routed.entry, routed.entry.template
         if routed.skip or template is None:
-            return _skipped(entry, routed.skip)
+            return _skipped(entry, routed.skip), routed.cause
         message_id, kind = at
         address = addresses[entry.channel].value
         try:
@@ -166,9 +174,9 @@ class Desk:
         except Permanent as refusal:
             if refusal.reason == Reason.MISSING_PARAMETER:
                 raise
-            return _skipped(entry, refusal.reason)
+            return _skipped(entry, refusal.reason), refusal.detail
         rings = self._rings
-        return PlanChannel(
+        planned = PlanChannel(
             channel=entry.channel,
             weight=entry.weight,
             success=entry.success,
@@ -178,11 +186,13 @@ class Desk:
             address_hash=rings.pseudonym.digest("address", entry.channel, address),
             sealed=rings.parts.seal(CONTENT.encode(content), crypto.part_place(message_id, entry.channel)),
         )
+        return planned, ""
 
     def _accepted(self, message: Message, message_id: bytes, times: tuple[int, int], key_kind: str) -> Event:
         """The event of an acceptance; `times`: when it was appended, and now."""
         accepted_at, now_ms = times
-        plan, resolved = self.plan(message, message_id, accepted_at, key_kind)
+        plan, resolved, causes = self.plan(message, message_id, accepted_at, key_kind)
+        place = series.place(0, len(plan.later) + 1, message_id) if plan.later else ""
         first = start(plan.channels, plan.threshold)
         return Event(
             message_id=message_id,
@@ -199,7 +209,7 @@ class Desk:
             template_version=first[0].template_version if first else 0,
             config_version=self.snapshot.version,
             worker=self._worker,
-            detail=series.place(0, len(plan.later) + 1, message_id) if plan.later else "",
+            detail=remark(place, causes) if causes else place,
             until=plan.send_at,
             plan=plan,
         )

@@ -191,7 +191,8 @@ def skipped(author: Author, state: MessageState, event: Event) -> Iterator[Event
     """The announcements of channels that cannot be used, or are not to be used any more, each with its reason."""
     for channel in state.channels:
         if channel.phase == Phase.SKIPPED and channel.reason:
-            yield _announcement(author, state, event, Stage.SKIPPED, channel, channel.reason)
+            made = _announcement(author, state, event, Stage.SKIPPED, channel, channel.reason)
+            yield structs.replace(made, detail=channel.cause) if channel.cause else made
 
 
 def held(author: Author, state: MessageState, event: Event) -> Iterator[Event]:

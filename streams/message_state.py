@@ -4,11 +4,13 @@ Made and changed by `fold`, read by `guard`, `decide` and `consequences`; kept o
 fields go to the end, with a default). Holds no address and no text: those stay sealed, in rows of their own.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
+from infra.remark import causes_in
 from schemas.records import NO_KEY, Event, Plan, PlanChannel
 from schemas.statuses import LEVEL_RANK
 
@@ -57,7 +59,8 @@ class ChannelState(Struct, array_like=True, gc=False):
     the provider's idempotency key. `seq` is its place in the waiting line, 0 before it had one. `avoid` is the provider
     that refused last. While it is tried again, `refused` is the attempt that was refused last and `refusal` why;
     `is_last_try` means that a refusal of the kind that is tried once more has been; `is_racing`, that an attempt was
-    issued and not claimed when an earlier one was proved: it may be called all the same.
+    issued and not claimed when an earlier one was proved: it may be called all the same. `cause` is what `reason` came
+    of where intake skipped it.
     """
 
     channel: str
@@ -82,6 +85,7 @@ class ChannelState(Struct, array_like=True, gc=False):
     refusal: str = ""
     is_last_try: bool = False
     is_racing: bool = False
+    cause: str = ""
 
 
 class MessageState(Struct, array_like=True, gc=False):
@@ -123,6 +127,9 @@ class MessageState(Struct, array_like=True, gc=False):
     series_end: int = 0
 
 
+_NO_CAUSES: Final[Mapping[str, str]] = {}
+
+
 class Place(Struct, frozen=True, gc=False):
     """Where an event stands in the log: its offset, and the broker's time of appending it."""
 
@@ -148,6 +155,7 @@ def by_weight(plan: Plan) -> list[PlanChannel]:
 def first_state(event: Event) -> MessageState:
     """The state of a message of which only its `accepted` or `rejected` event is known."""
     plan = event.plan or Plan()
+    causes = causes_in(event.detail) if event.detail and plan.channels else _NO_CAUSES
     return MessageState(
         event.app_id,
         event.type,
@@ -160,7 +168,7 @@ def first_state(event: Event) -> MessageState:
         plan.digest,
         event.recipient_key,
         event.config_version,
-        [_channel_state(channel) for channel in by_weight(plan)],
+        [_channel_state(channel, causes) for channel in by_weight(plan)],
         tries=plan.tries,
         quiet_from=plan.quiet_from,
         quiet_until=plan.quiet_until,
@@ -171,7 +179,7 @@ def first_state(event: Event) -> MessageState:
     )
 
 
-def _channel_state(channel: PlanChannel) -> ChannelState:
+def _channel_state(channel: PlanChannel, causes: Mapping[str, str]) -> ChannelState:
     return ChannelState(
         channel.channel,
         channel.weight,
@@ -182,6 +190,7 @@ def _channel_state(channel: PlanChannel) -> ChannelState:
         channel.address_hash,
         Phase.SKIPPED if channel.skip else Phase.UNSTARTED,
         channel.skip,
+        cause=causes.get(channel.channel, "") if channel.skip else "",
     )
 
 

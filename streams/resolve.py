@@ -12,13 +12,11 @@ from infra import crypto
 from schemas.configuration import Address, Recipient
 from schemas.errors import Permanent, Reason
 from schemas.records import Message
+from streams.skips import INVALID, MALFORMED, NO_ADDRESS, OPTED_OUT, UNREACHABLE, USABLE, Skip
 
 MAX_ADDRESS_CHARS: Final = 256
 ACTIVE: Final = "active"
-_SKIP_BY_STATUS: Final = {
-    "opted_out": Reason.RECIPIENT_OPTED_OUT,
-    "invalid": Reason.RECIPIENT_INVALID,
-}
+_SKIP_BY_STATUS: Final = {"opted_out": OPTED_OUT, "invalid": INVALID}
 
 
 class Directory(Protocol):
@@ -63,12 +61,12 @@ def _given(message: Message) -> dict[str, Address]:
     return {channel: Address(channel, value) for channel, value in message.contact.items()}
 
 
-def obstacle(address: Address | None) -> str:
-    """Why the address cannot be used, as a reason's word; "" when it can."""
+def obstacle(address: Address | None) -> Skip:
+    """Why the address cannot be used; USABLE when it can."""
     if address is None or not address.value:
-        return Reason.CONFIG_MISSING
+        return NO_ADDRESS
     if address.status != ACTIVE:
-        return _SKIP_BY_STATUS.get(address.status, Reason.RECIPIENT_UNREACHABLE)
+        return _SKIP_BY_STATUS.get(address.status, UNREACHABLE)
     if len(address.value) > MAX_ADDRESS_CHARS or not address.value.isprintable():
-        return Reason.RECIPIENT_INVALID
-    return ""
+        return MALFORMED
+    return USABLE

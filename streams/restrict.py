@@ -12,6 +12,7 @@ from schemas.errors import Permanent, Reason
 from schemas.records import Message
 from streams.resolve import Resolved
 from streams.route import Routed
+from streams.skips import NOT_SIMULATED
 
 
 def restrict(
@@ -27,7 +28,9 @@ def restrict(
         _check_team(*at)
         return routed
     return [
-        one if one.skip or _is_simulated(one.entry.channel, snapshot) else Routed(one.entry, Reason.CHANNEL_NOT_GRANTED)
+        one
+        if one.skip or _is_simulated(one.entry.channel, snapshot)
+        else Routed(one.entry, NOT_SIMULATED.reason, NOT_SIMULATED.cause)
         for one in routed
     ]
 

@@ -14,6 +14,7 @@ from schemas.errors import Permanent, Reason
 from schemas.records import Message
 from streams.authenticate import is_granted
 from streams.resolve import obstacle
+from streams.skips import DISABLED, NO_TEMPLATE, NOT_CHOSEN, NOT_GRANTED, UNREGISTERED, USABLE, Skip
 
 
 class Weighted(Protocol):
@@ -29,10 +30,11 @@ W = TypeVar("W", bound=Weighted)
 
 
 class Routed(Struct, frozen=True):
-    """One channel of a type's policy for one message, and why it is skipped ("": it is not)."""
+    """One channel of a type's policy for one message; why it is skipped ("": it is not), and the cause of that."""
 
     entry: TypeChannel
     skip: str = ""
+    cause: str = ""
 
     @property
     def weight(self) -> float:
@@ -72,22 +74,23 @@ def route(
     app, kind = policy
     if message.channels and not {entry.channel for entry in kind.channels}.issuperset(message.channels):
         raise Permanent(Reason.CHANNEL_NOT_GRANTED, f"channels names one that type {kind.type} does not use")
-    return [
-        Routed(entry, _skip_of(entry, message, app, channels.get(entry.channel)) or _unreachable(entry, addresses))
-        for entry in kind.channels
-    ]
+    found = []
+    for entry in kind.channels:
+        skip = _skip_of(entry, message, app, channels.get(entry.channel))
+        if skip is USABLE:
+            skip = obstacle(addresses.get(entry.channel))
+        found.append(Routed(entry, skip.reason, skip.cause))
+    return found
 
 
-def _skip_of(entry: TypeChannel, message: Message, app: AppConfig, config: ChannelConfig | None) -> str:
-    """Why this channel cannot be used, whoever the recipient is, as a reason's word; "" when it can."""
+def _skip_of(entry: TypeChannel, message: Message, app: AppConfig, config: ChannelConfig | None) -> Skip:
+    """Why this channel cannot be used, whoever the recipient is; USABLE when it can."""
     if message.channels and entry.channel not in message.channels:
-        return Reason.CANCELLED_BY_SENDER
+        return NOT_CHOSEN
     if not is_granted(app.channels, entry.channel):
-        return Reason.CHANNEL_NOT_GRANTED
-    if config is None or config.status != ENABLED or entry.template is None:
-        return Reason.CONFIG_MISSING
-    return ""
-
-
-def _unreachable(entry: TypeChannel, addresses: Mapping[str, Address]) -> str:
-    return obstacle(addresses.get(entry.channel))
+        return NOT_GRANTED
+    if config is None:
+        return UNREGISTERED
+    if config.status != ENABLED:
+        return DISABLED
+    return NO_TEMPLATE if entry.template is None else USABLE

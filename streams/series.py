@@ -13,6 +13,7 @@ from typing import Final
 from msgspec import structs
 
 from infra.clock import SHANGHAI_MS
+from infra.remark import causes_in, remark
 from schemas import ids
 from schemas.configuration import MessageType
 from schemas.records import Event, Message, Request
@@ -68,6 +69,7 @@ def later(event: Event) -> Iterator[Event]:
     plan = event.plan
     if plan is None:
         return
+    causes = causes_in(event.detail)
     for number, one in enumerate(plan.later, start=1):
         channels = [
             structs.replace(channel, sealed=sealed) for channel, sealed in zip(plan.channels, one.sealed, strict=True)
@@ -84,7 +86,7 @@ def later(event: Event) -> Iterator[Event]:
         yield structs.replace(
             event,
             message_id=ids.occurrence(event.message_id, number),
-            detail=place(number, len(plan.later) + 1, event.message_id),
+            detail=remark(place(number, len(plan.later) + 1, event.message_id), causes),
             until=one.send_at,
             plan=own,
         )

@@ -10,11 +10,12 @@ import typer
 
 from console import words
 from console.listing import Format, FormatOption, show
+from console.sentences import reason_of
 from infra import settings as settings_module
 from infra.crypto import load_keyring
 from infra.registry_changes import Current, read_current
 from infra.snapshot import Snapshot
-from schemas.configuration import ENABLED, Address, AppConfig, ChannelConfig, MessageType, TypeChannel
+from schemas.configuration import Address, AppConfig, MessageType
 from schemas.errors import Permanent, Reason
 from schemas.records import Message
 from schemas.statuses import Status
@@ -32,7 +33,6 @@ HEADINGS: Final = {
     "timeout": "超时",
     "reason": "说明",
 }
-NOTHING_SAID: Final[Mapping[str, str]] = {}
 SOMEWHERE: Final = "address"
 """Stands for an address while no recipient is named."""
 
@@ -60,44 +60,19 @@ def explain(
     routed = route(message, policy, current.snapshot.channels, addresses)
     if form is Format.TABLE:
         typer.echo(_headline(current.snapshot, policy))
-    lacking = {each.entry.channel: lacks(each.entry, current.snapshot.channels) for each in routed}
-    show(rows(routed, policy[1].threshold, lacking), HEADINGS, form)
+    show(rows(routed, policy[1].threshold), HEADINGS, form)
     return 0 if any(not each.skip for each in routed) else 1
 
 
-def rows(routed: list[Routed], threshold: float, lacking: Mapping[str, str] = NOTHING_SAID) -> list[dict[str, object]]:
-    """The decision as rows: what is sent at once, what stands by and in which order, what is skipped and why.
-
-    `lacking`: what is missing where something is, by channel (see `lacks`).
-    """
+def rows(routed: list[Routed], threshold: float) -> list[dict[str, object]]:
+    """The decision as rows: what is sent at once, what stands by and in which order, what is skipped and why."""
     always, fallbacks = order(routed, threshold)
     listed = [_row(each, "1", f"立即：权重 ≥ 阈值 {threshold:g}", "always") for each in always]
     first = 2 if always else 1
     for step, each in enumerate(fallbacks, start=first):
         why = "无立即渠道，由权重最高者先发" if step == 1 else "前面的渠道均失败或超时后才发"
         listed.append(_row(each, str(step), why, "fallback"))
-    return listed + [
-        _row(each, "—", skipped(each.skip, lacking.get(each.entry.channel, "")), "skip") for each in routed if each.skip
-    ]
-
-
-def lacks(entry: TypeChannel, channels: Mapping[str, ChannelConfig]) -> str:
-    """What a channel lacks that is skipped as config_missing, in the order in which intake looks."""
-    config = channels.get(entry.channel)
-    if config is None:
-        return "渠道未登记"
-    if config.status != ENABLED:
-        return "渠道已停用"
-    return "该类型没有此渠道的模板" if entry.template is None else "接收人没有此渠道的地址"
-
-
-def skipped(reason: str, lacking: str = "") -> str:
-    """Why a channel is skipped, in words."""
-    if reason == Reason.CANCELLED_BY_SENDER:
-        return f"发送方未选此渠道 {reason}"
-    if reason == Reason.CONFIG_MISSING:
-        return f"{lacking or words.REASONS[reason]} {reason}"
-    return words.of_reason(reason)
+    return listed + [_row(each, "—", reason_of(each.skip, each.cause), "skip") for each in routed if each.skip]
 
 
 def _row(each: Routed, step: str, reason: str, role: str) -> dict[str, object]:

@@ -11,7 +11,7 @@ from schemas.records import Delivery, Event
 from schemas.statuses import Stage, Status
 from sinks.channel import Accepted, UnknownOutcome
 from sinks.codebook import ProviderTransient
-from sinks.shift import CLAIMED_BEFORE
+from sinks.shift import CLAIMED_BEFORE, CLOSED
 from tests.channel_samples import ACCEPTED_AT, HOLD_MS
 from tests.sink_desk import Desk, Scripted, claim_of, parcel
 
@@ -305,6 +305,7 @@ async def test_a_channel_that_is_off_drops() -> None:
     desk.registry.put(status="disabled")
     await desk.work(parcel())
     assert [(event.stage, event.reason) for event in desk.log.events] == [(Stage.DROPPED, Reason.CONFIG_MISSING)]
+    assert desk.log.events[0].detail == CLOSED
 
 
 async def test_permits_are_given_back() -> None:

@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.crypto import part_place, recipient_key
+from infra.remark import causes_in, place_in
 from schemas import ids
 from schemas.codec import CONTENT, EVENT, MESSAGE
 from schemas.configuration import DISABLED, Address, ChannelConfig, Identity, Parameter, Recipient, TypeChannel
 from schemas.errors import Permanent, Reason
 from schemas.records import NO_KEY, ContentPart, Event, Message, RecipientRef, Source
 from schemas.statuses import LANES, Lane
+from streams import series
 from streams.accept import digest_of
 from streams.route import order, route
 from tests.hospital import (
@@ -258,6 +260,7 @@ def test_a_broken_template_takes_its_channel_only() -> None:
     event = answer(channels=[entry("sms", 0.9, text="{{ item"), entry("webhook", 0.5)])
     assert event.plan is not None
     assert [one.skip for one in event.plan.channels] == [Reason.TEMPLATE_INVALID, ""]
+    assert causes_in(event.detail)["sms"].startswith("template: ")
 
 
 def test_a_template_variable_without_value_refuses_the_message() -> None:
@@ -273,6 +276,18 @@ def test_without_a_usable_channel_the_message_is_still_accepted() -> None:
     assert (event.stage, event.template_version) == ("accepted", 0)
     assert event.plan is not None
     assert {one.skip for one in event.plan.channels} == {Reason.CONFIG_MISSING}
+    assert causes_in(event.detail) == dict.fromkeys(("webhook", "sms"), "the recipient has no address in this channel")
+
+
+def test_the_later_sendings_know_why_a_channel_is_skipped_too() -> None:
+    """And their place, each its own; a message whose channels are all usable has no remark but that."""
+    absent = [TypeChannel("sms", 0.9), entry("webhook", 0.5)]
+    event = answer(channels=absent, repeat_days=1, repeat_times=3, expiry_ms=3_600_000)
+    cause = {"sms": "the message type has no template for this channel"}
+    assert (place_in(event.detail), causes_in(event.detail)) == ("1/3", cause)
+    told = [one.detail for one in series.later(event)]
+    assert [(place_in(one)[:4], causes_in(one)) for one in told] == [("2/3 ", cause), ("3/3 ", cause)]
+    assert answer().detail == ""
 
 
 def test_what_is_superseded_is_named_by_id_or_reference() -> None:

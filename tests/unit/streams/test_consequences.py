@@ -10,7 +10,7 @@ from streams import consequences
 from streams.consequences import Author, Onward, Record
 from streams.decide import decide
 from streams.fold import Effect, fold
-from streams.message_state import Phase, Place
+from streams.message_state import Phase, Place, pack, unpack
 from tests.factories import T0, accepted, answer, plan, plan_channel
 from tests.story import ID, Story
 
@@ -75,6 +75,24 @@ def test_unusable_channels_are_announced_at_acceptance() -> None:
     (told,) = consequences.after_accepted(AUTHOR, state, event)
     assert isinstance(told, Event)
     assert (told.stage, told.channel, told.reason) == (Stage.SKIPPED, "x", "app_disabled")
+
+
+def test_the_cause_of_a_skip_is_announced_whenever_it_is_told() -> None:
+    """At once, when it is said again, and beside a withdrawal: the same announcement each time."""
+    channels = [plan_channel("x", 0.9, skip="config_missing"), plan_channel("y", 0.5)]
+    event = accepted(ID, plan(channels=channels), detail="1/3; x: the channel is not registered; y: nothing")
+    state, effect = fold(None, event, Place(0, T0))
+    assert state is not None
+    state = unpack(pack(state))
+    (told,) = consequences.told(AUTHOR, state, event, effect)
+    assert isinstance(told, Event)
+    assert (told.channel, told.detail) == ("x", "the channel is not registered")
+    assert list(consequences.told_again(AUTHOR, state, event, Place(0, T0))) == [told]
+    copy = Event(ID, Stage.CANCEL_REQUESTED, status="cancel_requested", at=T0, detail="17")
+    state, effect = fold(state, copy, Place(1, T0))
+    assert state is not None
+    again = [one for one in consequences.told(AUTHOR, state, copy, effect) if isinstance(one, Event)]
+    assert [(one.channel, one.detail) for one in again] == [("x", told.detail), ("y", "")]
 
 
 def test_a_message_that_replaces_another_asks_for_it() -> None:

@@ -53,18 +53,20 @@ def test_given_addresses_are_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "reason"),
+    ("address", "reason", "cause"),
     [
-        (None, Reason.CONFIG_MISSING),
-        (Address("sms", ""), Reason.CONFIG_MISSING),
-        (Address("sms", "1", "opted_out"), Reason.RECIPIENT_OPTED_OUT),
-        (Address("sms", "1", "invalid"), Reason.RECIPIENT_INVALID),
-        (Address("sms", "1", "something new"), Reason.RECIPIENT_UNREACHABLE),
-        (Address("sms", "x" * 257), Reason.RECIPIENT_INVALID),
-        (Address("sms", "1380000\r\n1001"), Reason.RECIPIENT_INVALID),
-        (Address("sms", "13800001001"), ""),
+        (None, Reason.CONFIG_MISSING, "no address in this channel"),
+        (Address("sms", ""), Reason.CONFIG_MISSING, "no address in this channel"),
+        (Address("sms", "1", "opted_out"), Reason.RECIPIENT_OPTED_OUT, "as opted out"),
+        (Address("sms", "1", "invalid"), Reason.RECIPIENT_INVALID, "as invalid"),
+        (Address("sms", "1", "something new"), Reason.RECIPIENT_UNREACHABLE, "not to be used"),
+        (Address("sms", "x" * 257), Reason.RECIPIENT_INVALID, "too long"),
+        (Address("sms", "1380000\r\n1001"), Reason.RECIPIENT_INVALID, "control characters"),
+        (Address("sms", "13800001001"), "", ""),
     ],
 )
-def test_an_address_that_cannot_be_used_says_why(address: Address | None, reason: str) -> None:
-    """Before anything is sent."""
-    assert obstacle(address) == reason
+def test_an_address_that_cannot_be_used_says_why(address: Address | None, reason: str, cause: str) -> None:
+    """Before anything is sent; never the address."""
+    found = obstacle(address)
+    assert (found.reason, cause in found.cause, bool(found.cause)) == (reason, True, bool(reason))
+    assert "1380000" not in found.cause

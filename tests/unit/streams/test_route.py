@@ -106,6 +106,23 @@ def test_every_reason_to_skip() -> None:
     assert skips(addresses={"sms": Address("sms", "1", "opted_out")})["sms"] == Reason.RECIPIENT_OPTED_OUT
 
 
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"channels": {"webhook": BOTH["webhook"]}}, "the channel is not registered"),
+        ({"channels": {**BOTH, "sms": ChannelConfig("sms", status="disabled")}}, "disabled in this installation"),
+        ({"kind": kind(channels=[TypeChannel("sms", 0.9)])}, "the message type has no template for this channel"),
+        ({"addresses": {}}, "the recipient has no address in this channel"),
+    ],
+)
+def test_one_word_has_four_causes_and_the_route_says_which(changes: dict[str, Any], cause: str) -> None:
+    """`config_missing` alone sends a person to four places."""
+    asked: dict[str, Any] = {"kind": kind(), "channels": BOTH, "addresses": ADDRESSES, **changes}
+    routed = route(message(), (APP, asked["kind"]), asked["channels"], asked["addresses"])
+    (sms,) = (each for each in routed if each.entry.channel == "sms")
+    assert (sms.skip, cause in sms.cause) == (Reason.CONFIG_MISSING, True)
+
+
 def test_a_choice_that_would_widen_the_policy_is_refused() -> None:
     """The sender may narrow it only."""
     with pytest.raises(Permanent) as refused:
