@@ -7,6 +7,7 @@ loopback, in a folder of its own, and ends with the block. Volumes shrink with B
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -41,20 +42,30 @@ class Whole:
 
     def send(self, kind: str, recipients: Sequence[tuple[str, str]], count: int, per_s: float = 0.0) -> list[bytes]:
         """Send that many messages of a type, as fast as they go or `per_s`; ids once all are acknowledged."""
-        of = BY_TYPE[kind]
-        begun_s, answers = time.monotonic(), []
+        return self.send_beside([kind], recipients, count, per_s)[kind]
+
+    def send_beside(
+        self, kinds: Sequence[str], recipients: Sequence[tuple[str, str]], count: int, per_s: float = 0.0
+    ) -> dict[str, list[bytes]]:
+        """The same of several types, one of each in turn; `per_s` of each type."""
+        begun_s, answers = time.monotonic(), {kind: list[Future[str]]() for kind in kinds}
         for number in range(count):
             if per_s:
                 time.sleep(max(0.0, begun_s + number / per_s - time.monotonic()))
-            self._number += 1
-            request = MessageRequest(
-                type=kind,
-                recipient=recipients[number % len(recipients)],
-                personalisation={name: f"{name} {number}"[:10] for name in of.parameters},
-                reference=f"bench-{self._number}",
-            )
-            answers.append(self._clients[of.app_id].submit(request))
-        return [ids.parse(answer.result(ROOM_S)) for answer in answers]
+            for kind, given in answers.items():
+                given.append(self._submit(kind, recipients[number % len(recipients)], number))
+        return {kind: [ids.parse(answer.result(ROOM_S)) for answer in given] for kind, given in answers.items()}
+
+    def _submit(self, kind: str, recipient: tuple[str, str], number: int) -> Future[str]:
+        of = BY_TYPE[kind]
+        self._number += 1
+        request = MessageRequest(
+            type=kind,
+            recipient=recipient,
+            personalisation={name: f"{name} {number}"[:10] for name in of.parameters},
+            reference=f"bench-{self._number}",
+        )
+        return self._clients[of.app_id].submit(request)
 
     def wait_accepted(self, lane: Lane) -> None:
         """Wait until intake has answered everything in a lane; raises AssertionError when it does not."""
