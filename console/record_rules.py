@@ -17,14 +17,18 @@ from infra.snapshot import Snapshot
 from infra.tokens import Verifier
 from producers.findings import Finding, error, fine, warning
 from producers.refusals import Refused
-from schemas.configuration import ENABLED, AppConfig, MessageType
+from schemas.configuration import ENABLED, Address, AppConfig, MessageType
 from schemas.errors import Permanent, Reason
 from schemas.records import Message
-from streams.authenticate import authenticate, authorise, is_granted
+from streams.authenticate import authenticate, authorise
 from streams.prioritise import lane_of, lifetime
 from streams.render import values_of
+from streams.route import route
+from streams.skips import NOT_CHOSEN
 
 PLACE: Final = "登记"
+SOMEWHERE: Final = "address"
+"""Stands for an address while nobody asks for whom."""
 Headers = Sequence[tuple[str, bytes]]
 
 
@@ -60,22 +64,24 @@ def objections(message: Message, snapshot: Snapshot, now_ms: int) -> Iterator[Re
         return
     if app is not None:
         yield from _refused(lambda: authorise(message, snapshot))
-        yield from _channels(message, app, kind)
+        yield from _channels(message, (app, kind), snapshot)
     yield from _refused(lambda: values_of(message, kind))
     yield from _refused(lambda: lifetime(message, kind, now_ms))
 
 
-def _channels(message: Message, app: AppConfig, kind: MessageType) -> Iterator[Refused]:
-    """A choice that the type does not have, and channels that the application may not use."""
+def _channels(message: Message, policy: tuple[AppConfig, MessageType], snapshot: Snapshot) -> Iterator[Refused]:
+    """A choice that the type does not have, and channels of which none can be used, wherever somebody is reached."""
+    kind = policy[1]
     used = [entry.channel for entry in kind.channels]
     foreign = [name for name in message.channels if name not in used]
     if foreign:
         text = f"类型 {kind.type} 不用渠道 {'、'.join(foreign)}"
         yield Refused(Reason.CHANNEL_NOT_GRANTED, text, f"可用：{'、'.join(used)}")
         return
-    wanted = message.channels or used
-    if wanted and not any(is_granted(app.channels, name) for name in wanted):
-        yield Refused(Reason.NO_CHANNEL, f"应用 {app.app_id} 无权使用渠道 {'、'.join(wanted)}")
+    routed = route(message, policy, snapshot.channels, {name: Address(name, SOMEWHERE) for name in used})
+    if routed and all(each.skip for each in routed):
+        causes = [f"{each.entry.channel} {chinese(each.cause)}" for each in routed if each.skip != NOT_CHOSEN.reason]
+        yield Refused(Reason.NO_CHANNEL, f"没有可用渠道：{'，'.join(causes)}")
 
 
 def _token(message: Message, headers: Headers, app: AppConfig, now_ms: int) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from console.record_rules import ask, refusals
 from infra.registry_changes import sealed
 from infra.snapshot import Snapshot
 from producers.findings import Level
-from schemas.configuration import DISABLED, Parameter
+from schemas.configuration import DISABLED, ChannelConfig, Parameter
 from tests.hospital import APP, KEYRING, T0_MS, kind, message, snapshot, token
 
 TOPIC = "messages.normal"
@@ -91,6 +91,24 @@ def test_an_application_needs_its_own_right_to_a_channel() -> None:
     assert list(refusals(message(), snapshot(kind(), app=only_sms), T0_MS)) == []
     (found,) = refusals(message(channels=["webhook"]), snapshot(kind(), app=only_sms), T0_MS)
     assert "no_channel" in found.text
+    assert "webhook 应用无权使用此渠道" in found.text
+    assert "sms" not in found.text
+
+
+@pytest.mark.parametrize(
+    ("registered", "told"),
+    [
+        ({}, "webhook 渠道未登记，sms 渠道未登记"),
+        ({"sms": ChannelConfig("sms", status=DISABLED)}, "webhook 渠道未登记，sms 本院已停用此渠道"),
+        ({"sms": ChannelConfig("sms")}, ""),
+    ],
+)
+def test_channels_of_which_none_can_be_used_are_told_with_their_causes(
+    registered: dict[str, ChannelConfig], told: str
+) -> None:
+    """Intake accepts such a message, and nobody gets it."""
+    found = [one.text for one in refusals(message(), snapshot(kind(), channels=registered), T0_MS)]
+    assert [told in text for text in found] == ([True] if told else [])
 
 
 def test_a_disabled_application_is_told_once() -> None:
