@@ -41,7 +41,7 @@ CUT_NUMBERS: Final = ("13800002001", "13800002002")
 """Staff S001 and S002: their SMS is taken, and now and then the answer is cut off. Critical values are then sent again,
 so somebody really gets some twice, and every one of these must say so."""
 CUT_RATE: Final = 0.3
-SICK_CODES: Final = {"aliyun": "ServiceUnavailable", "standard": "503"}
+SICK_CODES: Final = {"aliyun": "ServiceUnavailable", "tencent": "ResourceUnavailable", "standard": "503"}
 """What a provider in trouble answers to everybody."""
 PORTS: Final = ("broker", "controller", "store", "simulators")
 
