@@ -21,7 +21,7 @@ from schemas.statuses import Lane, Stage
 from schemas.topics import Topic
 from tests.bench.ground import SECONDS
 from tests.ledger.evidence import call_of, unread_of
-from tests.ledger.offer import KEYS, KINDS, Kind
+from tests.ledger.offer import KEYS, KINDS, Kind, values
 from tests.ledger.plant import Plant
 
 FULL_S: Final = 15.0
@@ -62,7 +62,7 @@ class Whole:
         request = MessageRequest(
             type=kind,
             recipient=recipient,
-            personalisation={name: f"{name} {number}"[:10] for name in of.parameters},
+            personalisation=values(of, number),
             reference=f"bench-{self._number}",
         )
         return self._clients[of.app_id].submit(request)

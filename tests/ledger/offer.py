@@ -117,13 +117,21 @@ def wanted(number: int, seed: int, *, may_be_cut: bool = True) -> Wanted:
     request = MessageRequest(
         type=kind.type,
         recipient=recipient,
-        personalisation={name: f"{name} {number}"[:10] for name in kind.parameters},
+        personalisation=values(kind, number),
         reference=f"ledger-{seed}-{number}",
     )
     made = Wanted(kind.app_id, kind.app_id, kind.lane, request)
     if dice.random() < SCHEDULED and kind.type != "queue_called":
         return structs.replace(made, delay_s=dice.randint(*DELAY_S), is_cancelled=dice.random() < CANCELLED)
     return _spoiled(made, dice.choice(REFUSALS)) if dice.random() < REFUSED else made
+
+
+def values(kind: Kind, number: int) -> dict[str, str]:
+    """Values of a type's parameters; times are times, as WeChat's typed keys want them."""
+    time_text = f"2027-01-{number % 28 + 1:02d} {number % 24:02d}:{number % 60:02d}"
+    return {
+        name: time_text if name.endswith(("_time", "_date")) else f"{name} {number}"[:10] for name in kind.parameters
+    }
 
 
 def _patient(dice: random.Random, kind: Kind, may_be_cut: bool) -> str:
