@@ -22,7 +22,7 @@ from streams.message_state import (
     Phase,
     Place,
 )
-from streams.retries import ONCE, may_try_again, next_try, retry_class
+from streams.retries import ONCE, backoff_ms, has_try_left, may_try_again, next_try, retry_class
 
 QUICK_REISSUES: Final = 3
 """So often an unclaimed delivery goes back to the line at once; then it pauses, or a clock that is wrong would spin."""
@@ -119,7 +119,8 @@ def _is_answer(channel: ChannelState, event: Event) -> bool:
 def unknown(state: MessageState, channel: ChannelState, event: Event, place: Place) -> bool:
     """The request left, no answer came. By policy: the same again with the same key, fall back, or wait for a proof.
 
-    `query` waits too: the receipts role asks the provider, and what it finds is a receipt.
+    `query` waits too: the receipts role asks the provider, and what it finds is a receipt. So does `again`, once the
+    plan's calls are used up: a provider that cuts every connection is not called without an end.
     """
     if event.attempt != channel.attempt or channel.phase not in IN_FLIGHT:
         return False
@@ -127,13 +128,22 @@ def unknown(state: MessageState, channel: ChannelState, event: Event, place: Pla
     channel.possible_duplicate = True
     if channel.level:
         channel.phase = Phase.TAKEN
-    elif state.on_unknown == "again":
-        channel.phase = Phase.WAITING
+    elif state.on_unknown == "again" and has_try_left(state, channel):
+        _repeat(state, channel, event, place)
     elif state.on_unknown == "fall_back":
         fail(channel, Reason.UNKNOWN_OUTCOME)
     else:
         channel.phase = Phase.SILENT
     return True
+
+
+def _repeat(state: MessageState, channel: ChannelState, event: Event, place: Place) -> None:
+    """The same call once more: the first time at once, then after the back-off."""
+    if channel.tries <= 1:
+        channel.phase = Phase.WAITING
+        return
+    pause_ms = backoff_ms(event.message_id, channel.channel, channel.tries - 1)
+    channel.phase, channel.until = Phase.DEFERRED, open_from(state, place.appended_at + pause_ms)
 
 
 def deferred(state: MessageState, channel: ChannelState, event: Event, place: Place) -> bool:

@@ -1,4 +1,4 @@
-"""When a refused call is made again: the class of a refusal, and back-off without a clock or chance.
+"""When a call is made again that was refused or lost: the class of a refusal, and back-off without a clock or chance.
 
 Used by `facts`, so by fold: everything here is a function of what stands in the log. Whether there is still time for
 another try is for `facts` to say.
@@ -38,9 +38,14 @@ def retry_class(event: Event) -> str:
     return event.retry or (LATER if event.reason in _LATER_BY_REASON else NEVER)
 
 
+def has_try_left(state: MessageState, channel: ChannelState) -> bool:
+    """Whether the plan allows another call of this channel, however the last one ended."""
+    return channel.tries < (state.tries or TRIES)
+
+
 def may_try_again(state: MessageState, channel: ChannelState, event: Event) -> bool:
     """Whether the plan allows another call after this refusal; the first `once` allows one, a second one none."""
-    if channel.tries >= (state.tries or TRIES):
+    if not has_try_left(state, channel):
         return False
     chosen = retry_class(event)
     return chosen == LATER or (chosen == ONCE and not channel.is_last_try)

@@ -1,14 +1,20 @@
 """Facts: answers, lost answers, receipts, what was deferred or dropped, each as the type's policy wants it."""
 
+from typing import Any, Final
+
 import pytest
 
+from infra.clock import SHANGHAI_MS
 from schemas.errors import Reason
 from schemas.statuses import Stage
 from streams.facts import PAUSE_MS, QUICK_REISSUES
 from streams.fold import fold
-from streams.message_state import Phase, Place
-from tests.factories import T0, accepted, answer, plan
+from streams.message_state import IN_FLIGHT, Phase, Place
+from streams.retries import TRIES
+from tests.factories import T0, accepted, answer, plan, plan_channel
 from tests.story import HOLD_MS, ID, Story, claimed
+
+LONG_MS: Final = 50_000_000
 
 
 def test_a_claim_in_the_log_wins_over_lapsed() -> None:
@@ -36,6 +42,50 @@ def test_unknown_again_ends_with_the_timeout() -> None:
     story.tell(answer(ID, Stage.UNKNOWN, "x"))
     story.look(60_000)
     assert story.completed() == [("failed", "unknown_outcome")]
+
+
+def lost(**changes: Any) -> Story:
+    """A message whose first call was lost, of a type that calls again; its channel and its life are long."""
+    changes = {"on_unknown": "again", "expires_at": T0 + 2 * LONG_MS, **changes}
+    story = Story(accepted(ID, plan(0.6, [plan_channel("x", 0.9, timeout_ms=LONG_MS)], **changes)))
+    story.answer(Stage.UNKNOWN, "x")
+    return story
+
+
+@pytest.mark.parametrize(("tries", "calls"), [(0, TRIES), (1, 1), (2, 2), (7, 7)])
+def test_unknown_again_is_bounded_by_the_plans_tries(tries: int, calls: int) -> None:
+    """A provider that cuts every connection is not called without an end: when they are used up, a proof is awaited."""
+    story = lost(tries=tries)
+    for _ in range(20):
+        if story.channel("x").phase in IN_FLIGHT:
+            story.answer(Stage.UNKNOWN, "x")
+        story.look(400_000)
+    assert len(story.issued()) == calls
+    assert story.channel("x").phase == Phase.SILENT
+    story.look(LONG_MS)
+    assert story.completed() == [("failed", "unknown_outcome")]
+
+
+def test_unknown_again_does_not_spin() -> None:
+    """The first repetition goes at once; those after it wait 1, 2, 4 s, a quarter more or less."""
+    story = lost()
+    for before, pause_ms in enumerate((1_000, 2_000, 4_000), start=2):
+        assert len(story.issued()) == before
+        story.answer(Stage.UNKNOWN, "x")
+        story.look(pause_ms * 3 // 4 - 2)
+        assert len(story.issued()) == before
+        story.look(pause_ms // 2 + 4)
+    assert len(story.issued()) == TRIES
+
+
+def test_a_repetition_that_falls_into_quiet_hours_waits_for_their_end() -> None:
+    """The pause ends in them: it is put off as a whole."""
+    minute = (T0 + SHANGHAI_MS) // 60_000 % 1_440 + 1
+    story = lost(quiet_from=minute, quiet_until=minute + 60)
+    end = T0 - T0 % 60_000 + 61 * 60_000
+    story.now = end - 60 * 60_000 - 10
+    story.answer(Stage.UNKNOWN, "x")
+    assert (story.channel("x").phase, story.channel("x").until) == (Phase.DEFERRED, end)
 
 
 @pytest.mark.parametrize("policy", ["leave", "query"])
