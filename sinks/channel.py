@@ -9,6 +9,7 @@ import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, Generic, TypeVar
@@ -17,6 +18,7 @@ from msgspec import Struct, structs
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from schemas.errors import MedpostError, Permanent, Reason, Transient
+from schemas.limits import MAX_AHEAD_MS
 from schemas.records import Content, Delivery
 from schemas.statuses import Status
 from sinks.caller import Caller
@@ -30,6 +32,8 @@ __all__ = [
 ]  # fmt: skip
 
 CHANNELS_FOLDER: Final = Path(__file__).with_name("channels")
+LONGEST_WAIT_S: Final = MAX_AHEAD_MS / 1000
+"""No message lives so long that a provider could be believed more."""
 _FILE_NAME: Final = re.compile(r"[a-z0-9]+_[a-z0-9]+")
 
 
@@ -133,16 +137,24 @@ class Channel(ABC, Generic[S]):
 
 
 def retry_after_s(answer: Answer) -> float | None:
-    """The `Retry-After` header in seconds from now, whether it gives seconds or a date (RFC 9110, 10.2.3)."""
+    """The `Retry-After` header in seconds from now, whether it gives seconds or a date (RFC 9110, 10.2.3).
+
+    0 for a date that is past; at most LONGEST_WAIT_S, or the moment would fit into no event. A date without a zone is
+    one of GMT (RFC 9110, 5.6.7). None when there is none, or when it is neither.
+    """
     text = answer.headers.get("retry-after", "").strip()
     try:
         seconds = float(text)
     except ValueError:
         try:
-            seconds = parsedate_to_datetime(text).timestamp() - answer.at_ms / 1000
+            seconds = _timestamp_s(parsedate_to_datetime(text)) - answer.at_ms / 1000
         except ValueError:
             return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+    return min(max(0.0, seconds), LONGEST_WAIT_S) if math.isfinite(seconds) else None
+
+
+def _timestamp_s(date: datetime) -> float:
+    return (date if date.tzinfo is not None else date.replace(tzinfo=UTC)).timestamp()
 
 
 def code_or_status(code: str, answer: Answer) -> str:

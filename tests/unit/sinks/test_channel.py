@@ -1,15 +1,20 @@
 """The port: one call, told as what it left behind; files that fit, Retry-After."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
+from schemas.codec import EVENT
 from schemas.errors import MedpostError, Permanent, Reason, Transient
+from schemas.limits import MAX_AHEAD_MS
 from schemas.records import Content, Delivery
 from schemas.statuses import Status
+from sinks.answers import Scribe
 from sinks.channel import (
+    LONGEST_WAIT_S,
     Accepted,
     Answer,
     Capability,
@@ -131,6 +136,10 @@ async def test_what_the_line_says_is_passed_on(problem: MedpostError) -> None:
         ("-3", 0.0),
         ("Wed, 21 Oct 2015 07:28:30 GMT", 30.0),
         ("Wed, 21 Oct 2015 07:27:00 GMT", 0.0),
+        ("Wednesday, 21-Oct-15 07:28:30 GMT", 30.0),
+        ("1e300", LONGEST_WAIT_S),
+        ("99999999999999999999", LONGEST_WAIT_S),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST_WAIT_S),
         ("", None),
         ("soon", None),
         ("nan", None),
@@ -140,6 +149,23 @@ async def test_what_the_line_says_is_passed_on(problem: MedpostError) -> None:
 def test_retry_after_in_both_forms(text: str, seconds: float | None) -> None:
     """Seconds or a date; nonsense is no wish."""
     assert retry_after_s(said(headers={"retry-after": text})) == seconds
+
+
+def test_a_date_without_a_zone_is_one_of_gmt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old form of a date names none, and this machine's own zone has nothing to say about it."""
+    monkeypatch.setenv("TZ", "Asia/Shanghai")
+    time.tzset()
+    try:
+        assert retry_after_s(said(headers={"retry-after": "Wed Oct 21 07:28:30 2015"})) == 30.0
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_the_longest_wait_fits_into_an_event() -> None:
+    """A provider that asks for more than that broke the process that wrote it down."""
+    told = Scribe("test").failed(delivery(), AT_MS, Transient(Reason.RATE_LIMITED, "", LONGEST_WAIT_S))
+    assert EVENT.decode(EVENT.encode(told)).until == AT_MS + MAX_AHEAD_MS
 
 
 def test_no_header_is_no_wish() -> None:
