@@ -1,8 +1,8 @@
 """`medpost phone show | open | templates`: the simulated phones, for whoever tries medpost without a provider.
 
 `show` lists what recipients got on every channel, `open` says where a page shows the same as it comes in; `templates`
-does what a hospital does at its vendor's console: it has the registry's vendor templates approved. Talks to the
-simulated providers only, and never sends a message.
+does what a hospital does at its vendors' consoles: it has the registry's vendor templates approved, and names the
+address for WeChat's delivery events. Talks to the simulated providers only, and never sends a message.
 """
 
 import webbrowser
@@ -16,8 +16,9 @@ from console.listing import Format, FormatOption, show
 from console.sample import tour
 from console.sample.phone import Phone, Received
 from infra.clock import SystemClock
-from infra.settings import load
+from infra.settings import gateway_endpoint, load
 from infra.simulators.inbox import is_to, masked
+from schemas.errors import UnavailableError
 
 app = typer.Typer(help="模拟手机：收件人在各渠道看到了什么。", no_args_is_help=True)
 
@@ -72,12 +73,18 @@ def _row(one: Received) -> dict[str, str]:
     }
 
 
-@app.command("templates", help="在模拟供应商处报备登记库里的全部短信与微信模板。")
+@app.command("templates", help="在模拟供应商处报备登记库里的全部短信与微信模板，并登记微信送达事件的推送地址。")
 def templates() -> int:
-    """Have the registry's vendor templates approved by the simulated vendors."""
+    """Have the registry's templates approved by the simulated vendors, and WeChat push to our gateway."""
     settings = load()
-    count = Phone(tour.simulators_of(settings)).approve_templates(tour.snapshot_of(settings))
+    phone = Phone(tour.simulators_of(settings))
+    count = phone.approve_templates(tour.snapshot_of(settings))
     typer.echo(f"✓ {count} 个短信与微信模板已在模拟供应商处报备")
+    try:
+        gateway = gateway_endpoint(settings)
+    except UnavailableError:  # servers alone: nobody to push to
+        return 0
+    typer.echo(f"✓ 微信送达事件推送到 {phone.push_wechat_to(gateway)}")
     return 0
 
 

@@ -55,6 +55,12 @@ class Phone:
         self._ask("/sim/templates", wanted)
         return len(wanted)
 
+    def push_wechat_to(self, gateway: str) -> str:
+        """Have the service account's delivery events pushed to that gateway; returns the address, as told there."""
+        url = f"{gateway}/v1/receipts/template"
+        self._ask("/sim/receipts", {"provider": "template", "url": url})
+        return url
+
     def received(self, since_ms: int) -> Iterator[Received]:
         """Everything taken since then, in order. Raises UnavailableError when the simulators do not answer."""
         after = 0

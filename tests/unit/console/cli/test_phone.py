@@ -32,6 +32,10 @@ class Simulated:
         """How many there are."""
         return len(snapshot)
 
+    def push_wechat_to(self, gateway: str) -> str:
+        """Where that is."""
+        return f"{gateway}/v1/receipts/template"
+
 
 class Stopped:
     """A clock that stands."""
@@ -48,6 +52,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr(cli, "SystemClock", Stopped)
     monkeypatch.setattr("console.sample.tour.simulators_of", lambda _settings: "http://sim")
     monkeypatch.setattr("console.sample.tour.snapshot_of", lambda _settings: "three")
+    monkeypatch.setattr(cli, "gateway_endpoint", lambda _settings: "http://gate")
 
     def invoke(*words: str) -> tuple[int, str]:
         done = CliRunner().invoke(cli.app, list(words), standalone_mode=False)
@@ -111,4 +116,15 @@ def test_without_simulators_no_address_is_told(run: Run, monkeypatch: pytest.Mon
 
 def test_templates_are_approved_and_counted(run: Run) -> None:
     """Those of the registry."""
+    approved = "✓ 5 个短信与微信模板已在模拟供应商处报备\n"
+    assert run("templates") == (0, f"{approved}✓ 微信送达事件推送到 http://gate/v1/receipts/template\n")
+
+
+def test_without_a_gateway_nothing_is_pushed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The templates are approved all the same."""
+
+    def none_known(_settings: Any) -> str:
+        raise UnavailableError("no gateway", "medpost up")
+
+    monkeypatch.setattr(cli, "gateway_endpoint", none_known)
     assert run("templates") == (0, "✓ 5 个短信与微信模板已在模拟供应商处报备\n")
