@@ -46,6 +46,7 @@ class Holds:
     def __init__(self, settings: Settings) -> None:
         self._held: Held = MappingProxyType({})
         self._version = 0
+        self._laid: dict[tuple[str, str], tuple[int, int]] = {}
         self._follower = Follower(settings, topics.HOLDS, self.lay)
 
     @property
@@ -95,13 +96,22 @@ class Holds:
         return "message" if (Scope.TYPE, type) in held or (Scope.APP, app_id) in held else ""
 
     def lay(self, record: LogRecord, *, is_quiet: bool = False) -> None:
-        """Lay one record over what is known; one that cannot be read leaves it as it was. `is_quiet`: log nothing."""
+        """Lay one record over what is known; one that cannot be read leaves it as it was. `is_quiet`: log nothing.
+
+        After the broker was away the topic is read from its beginning: what was laid before is passed over, or an old
+        release would let go for a moment what is held. Older is what stands before it and was appended no later: a
+        topic that was made anew counts.
+        """
         try:
             hold = HOLD.decode(record.value)
         except Permanent as problem:
             log.warning("hold cannot be read, left as it was", offset=record.offset, detail=problem.detail)
             return
         place = (hold.scope, hold.name)
+        offset, appended_at = self._laid.get(place, (-1, -1))
+        if record.offset <= offset and record.timestamp <= appended_at:
+            return
+        self._laid[place] = (record.offset, record.timestamp)
         if hold.is_held == (place in self._held):
             return
         others = {each: known for each, known in self._held.items() if each != place}

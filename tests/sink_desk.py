@@ -222,7 +222,7 @@ class Desk:
     def hold(self, scope: str, name: str, *, is_held: bool = True) -> None:
         """Hold something by hand, or release it."""
         hold = Hold(scope, name, is_held)
-        self.holds.lay(LogRecord("config.holds", 0, 0, 0, key_of(hold), HOLD.encode(hold), ()))
+        self.holds.lay(LogRecord("config.holds", 0, self.holds.version + 1, 0, key_of(hold), HOLD.encode(hold), ()))
 
     def on_call(self, call: Call) -> None:
         """What every call does from now on."""

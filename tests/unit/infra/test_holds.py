@@ -1,5 +1,6 @@
 """What is held: by type, channel, application or provider, from the record that says so to the one that releases it."""
 
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,14 @@ def holds(tmp_path: Path) -> Holds:
     return Holds(Settings(home=tmp_path, kafka="nowhere:0"))
 
 
-def record(scope: str, name: str, *, is_held: bool = True) -> LogRecord:
-    """As it comes from the topic."""
+OFFSETS = count(1)
+
+
+def record(scope: str, name: str, *, is_held: bool = True, at: tuple[int, int] | None = None) -> LogRecord:
+    """As it comes from the topic; `at`: offset and time of appending, else behind those before it."""
+    offset, appended_at = at or (next(OFFSETS), 1_000)
     hold = Hold(scope, name, is_held)
-    return LogRecord("config.holds", 0, 0, 0, key_of(hold), HOLD.encode(hold), ())
+    return LogRecord("config.holds", 0, offset, appended_at, key_of(hold), HOLD.encode(hold), ())
 
 
 @pytest.mark.parametrize(
@@ -65,6 +70,27 @@ def test_the_version_grows_with_every_change_and_with_nothing_else(holds: Holds)
     assert holds.version == 1
     holds.lay(record("channel", "sms", is_held=False))
     assert holds.version == 2
+
+
+def test_a_topic_that_is_read_again_lets_nothing_go(holds: Holds) -> None:
+    """After the broker was away it is read from its beginning, with releases that were taken back since."""
+    told = [
+        record("channel", "sms", is_held=is_held, at=(1 + at, 100 * at))
+        for at, is_held in enumerate((True, False, True))
+    ]
+    for each in (*told, *told):
+        was_held, before = holds.is_held(**ASKED), holds.version
+        holds.lay(each)
+        assert before < 3 or (was_held and holds.is_held(**ASKED))
+    assert holds.version == 3
+
+
+@pytest.mark.parametrize("at", [(0, 2_000), (9, 500)])
+def test_what_is_written_later_counts(holds: Holds, at: tuple[int, int]) -> None:
+    """In a topic that was made anew, and when the broker's clock was set back."""
+    holds.lay(record("channel", "sms", at=(5, 1_000)))
+    holds.lay(record("channel", "sms", is_held=False, at=at))
+    assert not holds.held
 
 
 def test_a_record_that_cannot_be_read_leaves_things_as_they_were(holds: Holds) -> None:
