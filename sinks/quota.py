@@ -21,6 +21,8 @@ from schemas.topics import DAY_MS
 
 LOOK_AGAIN_MS: Final = 600_000
 """A lane whose share is used up, while others have some left, is asked to come again so soon."""
+FRESH_MS: Final = 3_000
+"""Who was told so shortly before midnight knows that nobody has called much of the new day."""
 NO_LIMIT: Final = 2**62
 
 
@@ -52,6 +54,8 @@ class Quota:
         self._granted = 0
         self._ends_at = 0
         self._is_told = False
+        self._told_at_ms = 0
+        self._fraction = 1.0
         self._others: dict[Lane, int] = {}
 
     def calls(self, now_ms: int) -> int:
@@ -72,10 +76,10 @@ class Quota:
         left = allowance(self.per_day, self._lane, used, (now_ms + SHANGHAI_MS) % DAY_MS / DAY_MS) - used[self._lane]
         self._ends_at = self._calls + left
         self._granted = self._calls + math.ceil(max(0, left) * fraction)
-        self._is_told = True
+        self._is_told, self._told_at_ms, self._fraction = True, now_ms, fraction
 
     def free(self, now_ms: int, in_flight: int = 0) -> int:
-        """Calls that may begin; none before anything was learned."""
+        """Calls that may begin; none before anything was learned, but at midnight nobody waits to be told again."""
         if not self.per_day:
             return NO_LIMIT
         self._roll(now_ms)
@@ -96,5 +100,8 @@ class Quota:
     def _roll(self, now_ms: int) -> None:
         day = day_of(now_ms)
         if day != self._day:
+            is_known = self._is_told and 0 <= now_ms - self._told_at_ms <= FRESH_MS
             self._day, self._calls, self._granted, self._ends_at, self._others = day, 0, 0, 0, {}
             self._is_told = False
+            if is_known:
+                self.learn(now_ms, {}, self._fraction)

@@ -91,6 +91,21 @@ def test_a_new_day_is_a_new_quota() -> None:
     assert (quota.free(NOON_MS + DAY_MS), quota.calls(NOON_MS + DAY_MS)) == (1_000, 0)
 
 
+@pytest.mark.parametrize(("lane", "free"), [(Lane.URGENT, 500), (Lane.NORMAL, 175), (Lane.BULK, 75)])
+def test_nobody_waits_for_a_second_at_midnight(lane: Lane, free: int) -> None:
+    """What is told once a second was told a moment ago: the new day begins with this process's part of its share."""
+    before_ms = MIDNIGHT_MS + DAY_MS - 900
+    quota = told(lane, before_ms, {Lane.BULK: 1_000}, 0.5)
+    assert (quota.free(before_ms), quota.free(MIDNIGHT_MS + DAY_MS)) == (0, free)
+    assert quota.closed_until_ms(MIDNIGHT_MS + DAY_MS) == 0
+
+
+def test_a_clock_that_is_set_back_over_midnight_waits_to_be_told() -> None:
+    """The day before may be used up."""
+    quota = told(Lane.URGENT, MIDNIGHT_MS)
+    assert quota.free(MIDNIGHT_MS - 10) == 0
+
+
 @given(
     st.integers(1, 5_000),
     st.lists(st.tuples(st.sampled_from(LANES), st.integers(0, 400), st.integers(0, 3_600_000)), max_size=60),
