@@ -20,14 +20,12 @@ from infra.clock import SystemClock
 from infra.standing import standing
 from schemas import ids
 from schemas.errors import UnavailableError
+from schemas.limits import MAX_AHEAD_MS
 from schemas.records import Request
 from schemas.statuses import Status
-from schemas.topics import DAY_MS
 
 WAIT_S: Final = 10.0
 CODES: Final = {Said.DONE: 0, Said.TOO_LATE: 1, Said.NOT_FOUND: 1, Said.UNANSWERED: 3}
-MAX_AHEAD_MS: Final = 732 * DAY_MS
-"""Two years: further ahead is a slip of the pen."""
 
 Wait = Annotated[float, typer.Option("--wait", min=0.0, max=300.0, help="等待答复的秒数")]
 At = Annotated[str, typer.Option("--at", help="新的发送时间，例如 2026-11-01T08:00（北京时间）")]
@@ -73,7 +71,7 @@ def at_ms(text: str, now_ms: int) -> int:
     except ValueError:
         raise typer.BadParameter("写成 2026-11-01T08:00（北京时间）", param_hint="--at") from None
     if not now_ms < found < now_ms + MAX_AHEAD_MS:
-        raise typer.BadParameter("须为将来的时间，至多两年", param_hint="--at")
+        raise typer.BadParameter("须为将来的时间，至多 400 天之后", param_hint="--at")
     return found
 
 

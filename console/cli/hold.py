@@ -71,14 +71,16 @@ def holds(form: FormatOption = Format.TABLE) -> int:
     if not found and form is Format.TABLE:
         typer.echo("没有暂停任何东西。")
         return 0
-    show([row(each) for each in found], HEADINGS, form)
+    show([row(each, form) for each in found], HEADINGS, form)
     return 0
 
 
-def row(each: Hold) -> dict[str, object]:
-    """One hold as a row."""
-    said = f"{NAMES.get(each.scope, each.scope)} {each.scope}"
-    return {"scope": said, "name": each.name, "since": words.moment(each.at), "by": each.by, "note": each.note}
+def row(each: Hold, form: Format) -> dict[str, object]:
+    """One hold as a row: the contract's word and an ISO time for programs."""
+    is_table = form is Format.TABLE
+    said = f"{NAMES.get(each.scope, each.scope)} {each.scope}" if is_table else each.scope
+    since = words.moment(each.at) if is_table else words.iso(each.at)
+    return {"scope": said, "name": each.name, "since": since, "by": each.by, "note": each.note}
 
 
 def names(snapshot: Snapshot, scope: Scope) -> Collection[str]:

@@ -1,7 +1,7 @@
 """Cancel, reschedule, send-now on the command line: the truth in one line, and the exit code that belongs to it."""
 
 import json
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -123,6 +123,14 @@ def test_a_wrong_time_is_wrong_use(asked: list[Request], text: str) -> None:
     """Unreadable, past, or absurdly far."""
     assert run("reschedule", ID, "--at", text).exit_code == 2
     assert asked == []
+
+
+def test_no_further_ahead_than_intake_schedules() -> None:
+    """400 days, as for a `send_at`; the count of what is open looks no further back."""
+    day = datetime.fromtimestamp(T0 / 1000, UTC)
+    assert commands.at_ms((day + timedelta(days=399)).isoformat(), T0)
+    with pytest.raises(typer.BadParameter, match="400"):
+        commands.at_ms((day + timedelta(days=401)).isoformat(), T0)
 
 
 def test_any_offset_may_be_given() -> None:

@@ -1,5 +1,6 @@
 """Tests of `medpost hold | release | holds`: one thing at a time, by a name that is registered."""
 
+import json
 from collections.abc import Callable
 from types import MappingProxyType
 
@@ -97,3 +98,13 @@ def test_releasing_what_is_not_held_says_so(run: Run) -> None:
 def test_the_list_for_programs(run: Run) -> None:
     """An empty list is one."""
     assert run("holds", "--format", "json")[1].strip() == "[]"
+
+
+def test_programs_read_the_contracts_words(run: Run, held: dict[tuple[str, str], Hold]) -> None:
+    """No Chinese scope, and a time with its zone."""
+    held["channel", "sms"] = Hold("channel", "sms", is_held=True, by="ops", at=1_767_225_600_000, note="维护")
+    (told,) = json.loads(run("holds", "--format", "json")[1])
+    assert told == {
+        "scope": "channel", "name": "sms", "since": "2026-01-01T08:00:00.000+08:00", "by": "ops", "note": "维护",
+    }  # fmt: skip
+    assert "渠道 channel" in run("holds")[1]
