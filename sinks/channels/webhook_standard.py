@@ -34,6 +34,8 @@ from sinks.channel import (
 
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - the standard's mark of a secret, not one
 DAY_S: Final = 86_400
+POSSIBLE_DUPLICATE: Final = "webhook-possible-duplicate"
+"""Our own header of a call that may be a second one: the answer to one with this `webhook-id` was lost."""
 _ENDPOINT: Final = re.compile(r"[A-Za-z0-9_-]{1,64}(?:/[A-Za-z0-9_-]{1,64}){0,7}")
 
 
@@ -103,7 +105,7 @@ class WebhookStandard(Channel[StandardSettings]):
     )
 
     def build_request(self, delivery: Delivery, content: Content, stamp: Stamp) -> Request:
-        """A POST to the endpoint, signed with every live secret."""
+        """A POST to the endpoint, signed with every live secret; one that may be a second says so in a header."""
         if not _ENDPOINT.fullmatch(content.address):
             raise Permanent(Reason.RECIPIENT_INVALID, "not an endpoint's name")
         body = body_of(delivery, content)
@@ -118,6 +120,8 @@ class WebhookStandard(Channel[StandardSettings]):
             "webhook-timestamp": str(at_s),
             "webhook-signature": " ".join(signature(key, webhook_id, at_s, body) for key in keys),
         }
+        if delivery.possible_duplicate:
+            headers[POSSIBLE_DUPLICATE] = "true"
         url = f"{self.settings.base_url.rstrip('/')}/{content.address}"
         return Request("POST", url, headers, body, webhook_id)
 

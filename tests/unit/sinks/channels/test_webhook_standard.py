@@ -78,6 +78,21 @@ def test_tells_every_attempt_alike() -> None:
     assert first.idempotency_key == delivery().provider_key.hex()
 
 
+def test_a_call_that_may_be_a_second_says_so() -> None:
+    """In a header beside the id, which is the first one's; the body stays as it was."""
+    first, again = (
+        channel().build_request(
+            delivery(channel="webhook", possible_duplicate=flag),
+            structs.replace(SAMPLE.content, address="ward/3a"),
+            STAMP,
+        )
+        for flag in (False, True)
+    )
+    assert "webhook-possible-duplicate" not in first.headers
+    assert again.headers == {**first.headers, "webhook-possible-duplicate": "true"}
+    assert again.body == first.body
+
+
 def test_tells_what_a_workstation_shows() -> None:
     """The body is the standard's: type, timestamp, data."""
     told = json.loads(built().body)
