@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from infra import settings as settings_module
-from infra.kafka import LogReader, Publisher
+from infra.kafka import LogReader, Publisher, PublishFailure
 from infra.settings import Settings
 from schemas import topics
 from schemas.codec import EVENT, REQUEST
@@ -121,9 +121,12 @@ def _starts(reader: LogReader, settings: Settings, request: Request) -> dict[tup
 
 
 def _publish(bootstrap: str, settings: Settings, request: Request) -> None:
+    reports: list[PublishFailure | None] = []
     publisher = Publisher(bootstrap, log_level=0)
-    publisher.publish(settings.topic(topics.REQUESTS.name), REQUEST.encode(request), request.request_id)
-    if publisher.close(FLUSH_S):
+    topic = settings.topic(topics.REQUESTS.name)
+    publisher.publish(topic, REQUEST.encode(request), request.request_id, on_report=reports.append)
+    publisher.close(FLUSH_S)
+    if reports != [None]:
         raise UnavailableError("请求未被确认：broker 没有应答", "检查 `medpost status`；重复提出同一请求无害")
 
 

@@ -124,10 +124,14 @@ def _headers(desk: Desk, case: Case, content: Content) -> list[tuple[str, bytes]
 def mark(desk: Desk, decided: Sequence[Case], action: str) -> None:
     """Write down what was decided, acknowledged. Raises UnavailableError."""
     topic = desk.settings.topic(topics.DEAD_MARKS.name)
+    reports: list[PublishFailure | None] = []
     for case in decided:
         made = DeadMark(case.origin, action, desk.by, desk.clock.now_ms(), desk.note)
-        desk.publisher.publish(topic, DEAD_MARK.encode(made), case.origin.encode())
+        desk.publisher.publish(topic, DEAD_MARK.encode(made), case.origin.encode(), on_report=reports.append)
     _acknowledged(desk.publisher)
+    refused = next(filter(None, reports), None)
+    if refused is not None:
+        raise UnavailableError(f"publishing to {refused.topic}: {refused.name}", "is the broker reachable?")
 
 
 def _acknowledged(publisher: Publishing) -> None:

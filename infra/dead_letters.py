@@ -5,22 +5,21 @@ origin. A decision is a record of its own, the newest one counts. Reads without 
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Final, TypeVar
+from typing import Final
 
 from msgspec import Struct
 
 from infra import settings as settings_module
 from infra.crypto import Ring
 from infra.dead import Content, opened, origin_of
-from infra.kafka import LogReader
+from infra.kafka import LogReader, LogRecord
 from infra.settings import Settings
 from schemas import topics
-from schemas.codec import DEAD_LETTER, DEAD_MARK, Codec
+from schemas.codec import DEAD_LETTER, DEAD_MARK
 from schemas.errors import Permanent, Reason, UnavailableError
 from schemas.records import DeadLetter, DeadMark
 from schemas.statuses import LANES
 
-R = TypeVar("R", DeadLetter, DeadMark)
 REDRIVEN: Final = "redriven"
 DROPPED: Final = "dropped"
 WAITING: Final = "waiting"
@@ -52,17 +51,35 @@ class Selection(Struct, frozen=True):
 def read(settings: Settings) -> list[Case]:
     """Every case as it is now, oldest first. Raises UnavailableError."""
     with LogReader(settings_module.kafka_endpoint(settings)) as reader:
-        letters = list(_decoded(reader, settings.topic(topics.DEAD.name), DEAD_LETTER))
-        marks = list(_decoded(reader, settings.topic(topics.DEAD_MARKS.name), DEAD_MARK))
+        letters = [letter_in(record) for record in _records(reader, settings.topic(topics.DEAD.name))]
+        marks = [
+            mark for record in _records(reader, settings.topic(topics.DEAD_MARKS.name)) for mark in marks_in(record)
+        ]
     return cases(letters, marks)
 
 
-def _decoded(reader: LogReader, topic: str, of: Codec[R]) -> Iterator[R]:
+def _records(reader: LogReader, topic: str) -> Iterator[LogRecord]:
     if reader.partitions(topic) == 0:
         raise UnavailableError(f"topic {topic} does not exist", "run `medpost up`, which provisions topics")
-    for record in reader.read_all(topic):
-        if record.value is not None:
-            yield of.decode(record.value)
+    return (record for record in reader.read_all(topic) if record.value is not None)
+
+
+def letter_in(record: LogRecord) -> DeadLetter:
+    """The letter in a record; one that holds none is a dead letter itself, and does not hide the others."""
+    try:
+        letter: DeadLetter = DEAD_LETTER.decode(record.value)
+    except Permanent as problem:
+        place = (record.topic, record.partition, record.offset, record.timestamp)
+        return DeadLetter(problem.reason, problem.detail, *place, at=record.timestamp)
+    return letter
+
+
+def marks_in(record: LogRecord) -> list[DeadMark]:
+    """The decision in a record; none where it holds none: the letter waits."""
+    try:
+        return [DEAD_MARK.decode(record.value)]
+    except Permanent:
+        return []
 
 
 def cases(letters: Iterable[DeadLetter], marks: Iterable[DeadMark]) -> list[Case]:

@@ -1,13 +1,18 @@
 """The answer to a request: only ever what stands in the log of its message."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Self
 
 import pytest
 from msgspec import Struct
 
 from console import asking
 from console.asking import Answer, Said, answer_of, waited
+from infra.kafka import PublishFailure
+from infra.settings import Settings
 from schemas.codec import EVENT
+from schemas.errors import UnavailableError
 from schemas.records import Event, Request
 from schemas.statuses import Stage
 from tests.factories import T0, answer, message_id
@@ -101,3 +106,41 @@ def test_waiting_ends(events: tuple[Event, ...], said: Said) -> None:
     """Known without an answer, or nothing at all."""
     ticks = iter(range(100))
     assert waited(found(*events), CANCEL, 20.0, lambda: float(next(ticks))).said == said
+
+
+class Refusing:
+    """A broker that takes nothing; in the place of reader and publisher."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        """Anything."""
+
+    def __enter__(self) -> Self:
+        """As a reader."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """As a reader."""
+
+    def partitions(self, _topic: str) -> int:
+        """None to be read."""
+        return 0
+
+    def watch(self, _starts: object) -> Iterator[None]:
+        """Nothing is found."""
+        return iter(())
+
+    def publish(self, *_: object, on_report: Callable[[PublishFailure], None], **__: object) -> None:
+        """Refused for good."""
+        on_report(PublishFailure("requests", 29, "TOPIC_AUTHORIZATION_FAILED", is_permanent=True, text=""))
+
+    def close(self, _timeout_s: float) -> int:
+        """Nothing is left."""
+        return 0
+
+
+def test_a_request_that_the_broker_refused_was_not_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It is not said to be registered."""
+    monkeypatch.setattr(asking, "LogReader", Refusing)
+    monkeypatch.setattr(asking, "Publisher", Refusing)
+    with pytest.raises(UnavailableError):
+        asking.ask(Settings(home=tmp_path, kafka="nowhere:1"), CANCEL, 0.0)

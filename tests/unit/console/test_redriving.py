@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from console.redriving import Desk, Told, redrive
+from console.redriving import Desk, Told, mark, redrive
 from infra.clock import HandClock
 from infra.crypto import Ring
 from infra.dead import DeadOffice
@@ -74,6 +74,15 @@ def run(broker: Broker, *chosen: Case, rate_per_s: float = 1_000.0) -> tuple[dic
     desk = Desk(SETTINGS, RING, broker, HandClock(10_000), "sre@ops", "mended")
     counted = redrive(desk, chosen, rate_per_s, pauses.append, told.append)
     return dict(counted), told, pauses
+
+
+@pytest.mark.parametrize("is_permanent", [True, False])
+def test_a_decision_that_the_broker_refused_was_not_made(is_permanent: bool) -> None:
+    """Whoever puts a letter aside is not told that it was."""
+    broker = Broker({"dead.marks": PublishFailure("dead.marks", 29, "TOPIC_AUTHORIZATION_FAILED", is_permanent, "")})
+    desk = Desk(SETTINGS, RING, broker, HandClock(10_000), "sre@ops", "noise")
+    with pytest.raises(UnavailableError, match=r"dead\.marks"):
+        mark(desk, [case_of("messages.normal")], "dropped")
 
 
 def test_a_message_returns_with_the_moment_of_its_first_append() -> None:

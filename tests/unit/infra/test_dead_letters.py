@@ -14,12 +14,14 @@ from infra.dead_letters import (
     chosen,
     content_of,
     is_message,
+    letter_in,
+    marks_in,
     may_return,
     place_of,
 )
 from infra.kafka import LogRecord
 from infra.settings import Settings
-from schemas.codec import DEAD_LETTER
+from schemas.codec import DEAD_LETTER, DEAD_MARK
 from schemas.errors import Reason
 from schemas.records import DeadLetter, DeadMark
 
@@ -43,6 +45,26 @@ def test_a_letter_written_twice_is_one_case() -> None:
         ("messages.normal/1/3", "waiting"),
         ("messages.normal/1/5", "waiting"),
     ]
+
+
+def test_bytes_that_are_no_letter_hide_nothing() -> None:
+    """They are a case of their own, with the place where they stand, and can be put aside like any other."""
+    good, bad = (
+        LogRecord("dead", 2, at, 700, b"", value, ()) for at, value in ((7, DEAD_LETTER.encode(letter(3))), (8, b"x"))
+    )
+    found = cases(map(letter_in, (bad, good)), [mark for one in (bad, good) for mark in marks_in(one)])
+    assert [(case.origin, case.letter.reason) for case in found] == [
+        ("messages.normal/1/3", "decode_error"),
+        ("dead/2/8", "decode_error"),
+    ]
+    assert found[1].letter.detail
+    assert not may_return(found[1], settings())
+
+
+def test_a_mark_is_read() -> None:
+    """As it was written."""
+    mark = DeadMark("messages.normal/1/3", "dropped", "a", 10)
+    assert marks_in(LogRecord("dead.marks", 0, 1, 700, b"", DEAD_MARK.encode(mark), ())) == [mark]
 
 
 def test_the_newest_decision_counts() -> None:
