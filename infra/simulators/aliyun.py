@@ -255,8 +255,9 @@ def _code_of(report: Report) -> str:
 
 
 def segments_of(text: str) -> int:
-    """Parts that an SMS is charged for: 70 characters alone, 67 each when longer."""
-    return 1 if len(text) <= SEGMENT_CHARS else -(-len(text) // LONG_SEGMENT_CHARS)
+    """Parts that an SMS is charged for: 70 characters alone, 67 each when longer; one beyond the BMP is two (UCS-2)."""
+    chars = len(text.encode("utf-16-le", "surrogatepass")) // 2
+    return 1 if chars <= SEGMENT_CHARS else -(-chars // LONG_SEGMENT_CHARS)
 
 
 def _time_of(text: str) -> int:

@@ -5,17 +5,18 @@ the registry changes. It publishes nothing and remembers nothing.
 """
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Final, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from infra.snapshot import Snapshot
 from producers.gateway import grants
 from producers.gateway.keys import Caller
 from producers.gateway.memory import digest_of
-from producers.gateway.models import MessageBody, Place
-from producers.gateway.problems import TITLES, Refused, of_validation, problem
+from producers.gateway.models import MessageBody, Place, Problem
+from producers.gateway.problems import TITLES, Refused, of_validation, problem, within
 from producers.gateway.translated import chinese_for
 from producers.outgoing import Dispatcher, Outgoing
 from producers.requests import MessageRequest
@@ -25,6 +26,9 @@ from schemas.records import ContentPart, Source
 
 B = TypeVar("B", bound=Struct)
 _BODY: Final = msgspec.json.Decoder(MessageBody)
+_MEMBERS: Final = structs.fields(MessageBody)
+MOST_TOLD: Final = 20
+"""Complaints about one body."""
 _NAMED: Final = ("reference", "send_at", "expires_at", "recipient", "priority", "message_id", "type")
 """Members that a later check may name at the beginning of its text."""
 
@@ -50,7 +54,7 @@ class Desk:
 
         `spare_id` is the id of a message that has neither reference nor id of its own.
         """
-        body = read(_BODY.decode, raw)
+        body = _message(raw)
         found = grants.obstacles(body, caller.app, self._snapshot)
         if found:
             raise Refused(found)
@@ -70,6 +74,38 @@ def read(decode: Callable[[bytes | msgspec.Raw], B], raw: bytes | msgspec.Raw) -
         raise Refused([of_validation(str(wrong))]) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise Refused([problem(Reason.DECODE_ERROR, ("不是合法的 JSON", "not valid JSON"))]) from None
+
+
+def _message(raw: bytes | msgspec.Raw) -> MessageBody:
+    """The message; raises Refused naming every member at fault, or the first of them for a message of a batch."""
+    try:
+        return read(_BODY.decode, raw)
+    except Refused as first:
+        found = _complaints(raw) if isinstance(raw, bytes) and first.problems[0].code != Reason.DECODE_ERROR else []
+        raise Refused(found or first.problems) from None
+
+
+def _complaints(raw: bytes) -> list[Problem]:
+    """What is wrong with each member of a message's JSON, each looked at alone; none when it is no whole object."""
+    try:
+        given = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):  # broken behind the first complaint
+        return []
+    if not isinstance(given, dict):
+        return []
+    known = {member.encode_name for member in _MEMBERS}
+    strange = islice((name for name in given if name not in known), MOST_TOLD)
+    found = [of_validation(f"Object contains unknown field `{name}`") for name in strange]
+    for member in _MEMBERS:
+        name = member.encode_name
+        if name not in given:
+            found += [of_validation(f"Object missing required field `{name}`")] if member.required else []
+            continue
+        try:
+            msgspec.convert(given[name], member.type)
+        except msgspec.ValidationError as wrong:
+            found.append(within(of_validation(str(wrong)), f"/{name}"))
+    return found[:MOST_TOLD]
 
 
 def request_of(body: MessageBody, spare_id: str = "") -> MessageRequest:

@@ -164,6 +164,12 @@ def test_long_texts_are_charged_by_the_segment(chars: int, segments: int) -> Non
     assert segments_of("字" * chars) == segments
 
 
+def test_a_rare_character_counts_twice() -> None:
+    """A name in 𬱖 or 𠮷 makes an SMS longer than it looks: they are two units each in UCS-2."""
+    assert segments_of("𬱖" * 35) == 1
+    assert segments_of("𠮷" * 36) == 2
+
+
 @pytest.mark.parametrize(
     ("code", "status"),
     [

@@ -104,3 +104,44 @@ def test_a_message_of_a_batch_without_a_name_is_known_by_its_place() -> None:
     assert spare == id_in_batch("his", "b1", 7) != id_in_batch("his", "b1", 8)
     assert prepared(spare_id=spare, reference="").record.message_id == spare
     assert prepared(spare_id=spare).record.message_id == ids.show(ids.from_reference("his", "r1"))
+
+
+def test_everything_wrong_with_a_shape_is_told_at_once() -> None:
+    """Unknown members, a missing one, wrong kinds at whatever depth: one round trip, not five."""
+    body = {
+        "tipe": "x", "extra": 1, "recipient": {"id_type": 7, "id_value": "S1"}, "send_at": "tomorrow",
+        "priority": "asap", "personalisation": {"item": "血清钾"},
+    }  # fmt: skip
+    with pytest.raises(Refused) as told:
+        Desk(SNAPSHOT, "h1").prepare(msgspec.json.encode(body), Caller(HIS, b""), NOW_MS)
+    assert [(one.code, one.source.pointer) for one in told.value.problems] == [
+        ("param_invalid", "/tipe"), ("param_invalid", "/extra"), ("missing_parameter", "/type"),
+        ("param_invalid", "/recipient/id_type"), ("param_invalid", "/priority"), ("param_invalid", "/send_at"),
+    ]  # fmt: skip
+
+
+def test_the_list_of_complaints_is_bounded() -> None:
+    """A thousand unknown members are not a thousand answers; in a batch each message has one complaint."""
+    body = msgspec.json.encode({f"m{number}": 1 for number in range(1_000)})
+    desk = Desk(SNAPSHOT, "h1")
+    for raw, count in ((body, 20), (msgspec.Raw(body), 1)):
+        with pytest.raises(Refused) as told:
+            desk.prepare(raw, Caller(HIS, b""), NOW_MS)
+        assert len(told.value.problems) == count
+        assert told.value.problems[0].source.pointer == "/m0"
+
+
+@pytest.mark.parametrize("raw", [b"[]", b"1", b"null", b'"x"'])
+def test_what_is_no_object_is_one_complaint(raw: bytes) -> None:
+    """There is no member to name."""
+    with pytest.raises(Refused) as told:
+        Desk(SNAPSHOT, "h1").prepare(raw, Caller(HIS, b""), NOW_MS)
+    assert [(one.code, one.source.pointer) for one in told.value.problems] == [("param_invalid", "")]
+
+
+@pytest.mark.parametrize("tail", [b"", b"garbage", b'"x": ' + b"[" * 100_000, b'"x": "\xff"}'])
+def test_what_breaks_behind_the_first_complaint_is_still_one_refusal(tail: bytes) -> None:
+    """The member that was met first is named."""
+    with pytest.raises(Refused) as told:
+        Desk(SNAPSHOT, "h1").prepare(b'{"tipe": 1, ' + tail, Caller(HIS, b""), NOW_MS)
+    assert [(one.code, one.source.pointer) for one in told.value.problems] == [("param_invalid", "/tipe")]
