@@ -46,3 +46,8 @@ class Gates:
         elif event.stage == _OUTCOME and not (is_down and event.status == Status.FAILED):
             return self.closed.pop(event.channel, None) is not None
         return False
+
+    def probe_all(self, now_ms: int) -> None:
+        """Whatever was said, the closed channels may be tried from now on."""
+        for channel, gate in self.closed.items():
+            self.closed[channel] = Gate(min(gate.until, now_ms), gate.reason)

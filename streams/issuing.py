@@ -26,6 +26,8 @@ LOOKS: Final = 256
 """So many messages of a channel are looked at in vain before the next chunk or tick has its turn."""
 HELD_LOOK_MS: Final = 1_000
 """So often a line that is held by hand is looked at again."""
+SET_BACK_MS: Final = 1_000
+"""A clock that goes back by more was set: smaller steps only let somebody wait that much longer."""
 DOWN: Final = "down"
 
 Propose = Callable[[bytes, MessageState, Conclusion], bool]
@@ -59,9 +61,22 @@ class Issuing:
         self.unpark_at_ms = NOTHING
         self.look_at_ms = NOTHING
         """From then on somebody who was refused may be let through."""
+        self._now_ms = 0
+
+    def mind_clock(self, now_ms: int) -> None:
+        """Notice a clock that was set back: whoever waits until a moment of before would wait for hours.
+
+        All that keeps somebody waiting is then asked anew: holds, closed channels (by a probe), the hour's budget.
+        """
+        if now_ms < self._now_ms - SET_BACK_MS:
+            self.gates.probe_all(now_ms)
+            self._lines.resume_all()
+            self.unpark_at_ms = self.look_at_ms = now_ms
+        self._now_ms = now_ms
 
     def issue(self, in_flight: Counter[str], now_ms: int, propose: Propose) -> None:
         """Propose attempts as far as there is room, channel by channel."""
+        self.mind_clock(now_ms)
         self.look_at_ms = NOTHING
         self._unpark(now_ms)
         if self.parked:

@@ -228,6 +228,7 @@ class Owner:
         self._answer()
         self._pass_gate()
         now_ms = self._ground.clock.now_ms()
+        self._state.mind_clock(now_ms)
         if self._state.is_due(min(now_ms, self._state.read_up_to_ms)):
             self._conclude([], None)
         elif self._read_up_to.is_idle and (self._state.is_due(now_ms) or self._desk.is_due(now_ms)):

@@ -237,6 +237,10 @@ class Partition:
 
     # ---- concluding
 
+    def mind_clock(self, now_ms: int) -> None:
+        """What time it is, also when nothing is due: a clock that was set back must keep nobody waiting."""
+        self._issuing.mind_clock(now_ms)
+
     def is_due(self, at_ms: int) -> bool:
         """Whether some message's moment may have come, or that of somebody in the line who had to wait."""
         return at_ms >= self._issuing.look_at_ms or self._due.is_due(at_ms)

@@ -218,6 +218,12 @@ class WaitingLines:
                 if line.why == why:
                     line.paused_until = 0
 
+    def resume_all(self) -> None:
+        """No line is paused any more."""
+        self._paused_until = 0
+        for line in self._lines.values():
+            line.paused_until = 0
+
     def next_resume(self, channel: str, at_ms: int) -> int:
         """When the first of the channel's paused lines goes on; a moment that never comes when none is paused."""
         if at_ms >= self._paused_until:

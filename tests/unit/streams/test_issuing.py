@@ -156,6 +156,47 @@ def test_a_flood_of_what_is_long_due_is_paced(tmp_path: Path) -> None:
     assert sorted(issued[:100]) == [message_id(number) for number in range(100)]
 
 
+# ---- a clock that is set back
+
+
+def test_what_was_held_while_the_clock_was_ahead_goes_on_when_it_is_released(tmp_path: Path) -> None:
+    """The line was told to pause until a moment that is an hour away now."""
+    desk = Desk(tmp_path)
+    desk.held.add(("", "", ""))
+    desk.now += HOUR_MS
+    desk.settle(accepted(ID, plan(0.6, {"x": 0.9}, **LIFE)))
+    desk.held.clear()
+    assert len(deliveries(desk.later(-HOUR_MS))) == 1
+
+
+def test_what_is_held_stays_held_when_the_clock_is_set_back(tmp_path: Path) -> None:
+    """It is only looked at again."""
+    desk = Desk(tmp_path)
+    desk.held.add(("", "", ""))
+    desk.now += HOUR_MS
+    desk.settle(accepted(ID, plan(0.6, {"x": 0.9}, **LIFE)))
+    assert deliveries(desk.later(-HOUR_MS)) == deliveries(desk.later(1_000)) == []
+    desk.held.clear()
+    assert len(deliveries(desk.later(1_000))) == 1
+
+
+def test_a_channel_that_was_closed_while_the_clock_was_ahead_is_probed(tmp_path: Path) -> None:
+    """By one, at once."""
+    desk, one = Desk(tmp_path), plan(0.6, {"x": 0.9}, **LIFE)
+    desk.now += HOUR_MS
+    assert closed(desk, *[one] * 3, until=desk.now + 60_000) == []
+    assert len(deliveries(desk.later(-HOUR_MS))) == 1
+
+
+def test_fallbacks_do_not_wait_for_an_hour_that_was_never(tmp_path: Path) -> None:
+    """The budget is that of the true hour."""
+    desk = Desk(tmp_path)
+    desk.now += 10 * HOUR_MS
+    assert [made.channel for made in deliveries(falling_back(desk, 1))] == ["y"]
+    assert deliveries(falling_back(desk, 2)) == []
+    assert [(made.message_id, made.channel) for made in deliveries(desk.later(-10 * HOUR_MS))] == [(message_id(2), "y")]
+
+
 # ---- channels that are down
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from infra.clock import HandClock
 from infra.kafka import PublishFailure
@@ -270,6 +270,25 @@ async def test_timers_fire_only_behind_the_logs_end(bench: Bench) -> None:
     assert Stage.LAPSED not in [stage for index in range(len(bench.log.batches)) for stage in bench.stages(index)]
     bench.take(2, late)
     assert Stage.LAPSED not in bench.stages(-1)
+
+
+async def test_a_clock_that_is_set_back_is_noticed_where_nothing_is_due(bench: Bench) -> None:
+    """What was held while it was ahead is looked at again, also in a partition in which nothing happens."""
+    held = [True]
+    bench.ground.rules = structs.replace(bench.ground.rules, is_held=lambda *_: held[0])
+    bench.owner = Owner(bench.ground, KEYS, 0)
+    bench.clock.advance(3_600_000)
+    await bench.owner.begin()
+    first = accepted(ID, plan(0.6, {"x": 0.9}, expires_at=T0 + 36_000_000))
+    bench.log.append(first)
+    bench.take(0, first)
+    held.clear()
+    held.append(False)
+    bench.clock.advance(-3_600_000)
+    for _ in range(3):
+        bench.owner.tick()
+        await bench.settled()
+    assert [stage for index in range(len(bench.log.batches)) for stage in bench.stages(index)] == [Stage.ISSUED]
 
 
 async def test_own_events_are_known_by_their_bytes(bench: Bench) -> None:
