@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from infra.receipts.notice import attempt_of
+from infra.receipts.notice import attempt_of, code_of
 from schemas.partitioner import partition_of
 from schemas.records import NO_KEY, Event, Request
 from schemas.statuses import Stage
@@ -51,8 +51,8 @@ class Asked(Struct, frozen=True, gc=False):
 def copy_of(asked: Request, state: MessageState, author: Author, now_ms: int) -> Event:
     """The event that a request becomes in the log of its message; `detail` is the request's id as hex.
 
-    `reason` and `channel` say what is certain already (see `asked.answer_to`); a receipt keeps its own, and the attempt
-    that it names (0: any).
+    `reason` and `channel` say what is certain already (see `asked.answer_to`); a receipt keeps its own, the vendor's
+    code, and the attempt that it names (0: any).
     """
     stage = STAGES[asked.kind]
     is_receipt = stage == Stage.RECEIPT
@@ -71,6 +71,7 @@ def copy_of(asked: Request, state: MessageState, author: Author, now_ms: int) ->
         lane=author.lane,
         reason=reason,
         provider=asked.provider,
+        provider_code=code_of(asked) if is_receipt else "",
         provider_message_id=asked.provider_message_id,
         latency_ms=now_ms - state.accepted_at,
         recipient_key=state.recipient_key,

@@ -87,6 +87,11 @@ def attempt_of(request: Request) -> int:
     return int(found[1]) if found is not None else 0
 
 
+def code_of(request: Request) -> str:
+    """The vendor's code in a receipt; "" when it gives none."""
+    return request.detail.partition(" code=")[2] if _ATTEMPT.match(request.detail) else ""
+
+
 def rows_in(body: bytes) -> list[Any]:
     """A JSON array; raises Permanent(param_invalid) for anything else."""
     try:

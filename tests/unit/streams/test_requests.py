@@ -140,7 +140,7 @@ def test_a_repeat_is_not_copied_again() -> None:
 
 
 def test_a_receipt_keeps_its_words() -> None:
-    """Level, channel, reason, provider; a time belongs to a change of time."""
+    """Level, channel, reason, provider, its code; a time belongs to a change of time."""
     box = inbox()
     found = cancel(
         kind="receipt",
@@ -155,6 +155,7 @@ def test_a_receipt_keeps_its_words() -> None:
     receipt, moved = copies(box, state_of())
     assert (receipt.stage, receipt.channel, receipt.attempt) == (Stage.RECEIPT, "x", 2)
     assert (receipt.status, receipt.reason, receipt.provider) == ("failed", "recipient_unreachable", "aliyun")
+    assert (receipt.provider_code, moved.provider_code) == ("X", "")
     assert (moved.stage, moved.until) == (Stage.RESCHEDULE_REQUESTED, T0 + 9)
 
 

@@ -3,7 +3,7 @@
 from msgspec import structs
 
 from infra.receipts.echo import echo_of
-from infra.receipts.notice import KIND, Notice, Source, attempt_of, completed, request_of
+from infra.receipts.notice import KIND, Notice, Source, attempt_of, code_of, completed, request_of
 from schemas.errors import Reason
 from schemas.records import NO_KEY
 from schemas.statuses import Status
@@ -50,9 +50,16 @@ def test_a_receipt_is_completed_once_its_message_is_known() -> None:
     assert found is not None
     whole = completed(found, ONE.message_id, 3, 2)
     assert (whole.message_id, whole.replay_id, attempt_of(whole)) == (ONE.message_id, 2, 3)
-    assert whole.detail.endswith("code=UNDELIV")
+    assert code_of(whole) == "UNDELIV"
     assert whole.request_id != found.request_id
     assert completed(found, ONE.message_id, 3, 2) == whole
+
+
+def test_a_code_is_what_stands_behind_the_attempt() -> None:
+    """None where the vendor gives none, and none in anybody else's words."""
+    found = request_of(structs.replace(FAILED, code=""), SOURCE)
+    assert found is not None
+    assert code_of(found) == code_of(structs.replace(found, detail="code=X")) == ""
 
 
 def test_what_names_no_message_of_ours_is_left_out() -> None:
