@@ -27,9 +27,11 @@ class Scribe(Struct, frozen=True):
         """No call was made, and none will be for this attempt."""
         return self._event(delivery, Stage.DROPPED, now_ms, reason=reason, detail=detail)
 
-    def deferred(self, delivery: Delivery, now_ms: int, reason: Reason, until_ms: int, scope: str = "") -> Event:
+    def deferred(
+        self, delivery: Delivery, now_ms: int, reason: Reason, until_ms: int, scope: str = "", detail: str = ""
+    ) -> Event:
         """No call was made; another attempt may be made from `until_ms` on. `scope` is what stands in the way."""
-        return self._event(delivery, Stage.DEFERRED, now_ms, reason=reason, until=until_ms, scope=scope)
+        return self._event(delivery, Stage.DEFERRED, now_ms, reason=reason, until=until_ms, scope=scope, detail=detail)
 
     def unknown(self, delivery: Delivery, now_ms: int, how: str = "") -> Event:
         """The provider may or may not have taken it; `how` the call ended, as a word."""

@@ -28,6 +28,8 @@ LOOK_AGAIN_S: Final = 0.02
 CLAIMED_BEFORE: Final = "claimed_before"
 """How a call "ended" that an earlier owner may or may not have made."""
 CLOSED: Final = "no provider of this channel is open: disabled, or wrongly set (see the log of sinks)"
+OFF_MS: Final = 5_000
+"""A channel without any open provider is down, and looked at again so often; what waits for it waits at settle."""
 ANSWERS: Final = Counter("medpost_sink_answers_total", "Deliveries answered", ["channel", "stage", "reason"])
 UNMAPPED: Final = Counter("medpost_sink_unmapped_codes_total", "Vendor codes not in the book", ["provider", "code"])
 
@@ -149,7 +151,9 @@ class Shift:
             return scribe.dropped(one, now_ms, Reason.TOO_LATE)
         if scope := self._post.holds.scope_of(one.app_id, one.type, one.channel):
             return scribe.deferred(one, now_ms, Reason.HELD, now_ms + HELD_MS, scope)
-        return None if is_open else scribe.dropped(one, now_ms, Reason.CONFIG_MISSING, CLOSED)
+        if is_open:
+            return None
+        return scribe.deferred(one, now_ms, Reason.CONFIG_MISSING, now_ms + OFF_MS, "channel", CLOSED)
 
     def _claim(
         self, outlet: Outlet, waiting: Sequence[Delivery], permits: int

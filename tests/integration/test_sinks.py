@@ -173,14 +173,14 @@ def test_a_graceful_stop_answers_what_it_claimed(stage: SinkStage) -> None:
     assert set(stage.calls_by_message().values()) == {1}
 
 
-def test_a_channel_switched_off_drops_and_switched_on_sends(stage: SinkStage) -> None:
+def test_a_channel_switched_off_waits_and_switched_on_sends(stage: SinkStage) -> None:
     """The registry takes effect without a restart; a wrong setting closes the channel and not the process."""
     process = stage.start_sinks()
     stage.issue(1)
     assert stage.await_answers()[next(iter(stage.sent))][0].status == Status.ACCEPTED
     for number, told, status in (
-        (2, {"status": "disabled"}, "dropped"),
-        (3, {"settings": {"no_such_setting": "x"}}, "dropped"),
+        (2, {"status": "disabled"}, "deferred"),
+        (3, {"settings": {"no_such_setting": "x"}}, "deferred"),
         (4, {}, "accepted"),
     ):
         stage.apply(**told)

@@ -11,7 +11,7 @@ from schemas.records import Delivery, Event
 from schemas.statuses import Stage, Status
 from sinks.channel import Accepted, UnknownOutcome
 from sinks.codebook import ProviderTransient
-from sinks.shift import CLAIMED_BEFORE, CLOSED
+from sinks.shift import CLAIMED_BEFORE, CLOSED, OFF_MS
 from tests.channel_samples import ACCEPTED_AT, HOLD_MS
 from tests.sink_desk import Desk, Scripted, claim_of, parcel
 
@@ -299,13 +299,14 @@ async def test_redelivered_after_the_older_handler_let_it_go_it_is_sent() -> Non
     assert desk.stages()[Stage.OUTCOME] == 1
 
 
-async def test_a_channel_that_is_off_drops() -> None:
-    """Configuration is not the message's fault: settle offers it again."""
+async def test_a_channel_that_is_off_is_down() -> None:
+    """Configuration is not the message's fault: it waits at settle, or falls back, and nothing is offered in vain."""
     desk = Desk()
     desk.registry.put(status="disabled")
     await desk.work(parcel())
-    assert [(event.stage, event.reason) for event in desk.log.events] == [(Stage.DROPPED, Reason.CONFIG_MISSING)]
-    assert desk.log.events[0].detail == CLOSED
+    (told,) = desk.log.events
+    assert (told.stage, told.reason, told.scope) == (Stage.DEFERRED, Reason.CONFIG_MISSING, "channel")
+    assert (told.until, told.detail) == (desk.clock.now_ms() + OFF_MS, CLOSED)
 
 
 async def test_permits_are_given_back() -> None:
