@@ -59,8 +59,7 @@ def list_(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     """清单：默认列出尚未处理的，最近的在后."""
     if standing not in (*STANDINGS, "all"):
         raise typer.BadParameter("可用：waiting、redriven、dropped、all", param_hint="--standing")
-    if reason and reason not in {*Reason}:
-        raise typer.BadParameter(f"没有原因 {reason}；有：{'、'.join(sorted(Reason))}", param_hint="--reason")
+    _check_reason(reason)
     settings = settings_module.load()
     by = Selection(
         reason=reason,
@@ -184,6 +183,7 @@ def _selected(
 ) -> list[Case]:
     """Waiting cases by origin, or by (reason, topic, since); something has to be named."""
     reason, topic, since = by
+    _check_reason(reason)
     if not (origins or reason or topic or everything):
         raise typer.BadParameter("给出 ORIGIN，或者 --reason、--topic、--all")
     at_ms = since_ms(since, SystemClock().now_ms())
@@ -195,6 +195,11 @@ def _selected(
     if not waiting:
         raise _nothing("没有待处理的死信符合条件")
     return waiting
+
+
+def _check_reason(reason: str) -> None:
+    if reason and reason not in {*Reason}:
+        raise typer.BadParameter(f"没有原因 {reason}；有：{'、'.join(sorted(Reason))}", param_hint="--reason")
 
 
 def _chosen(settings: Settings, by: Selection) -> list[Case]:

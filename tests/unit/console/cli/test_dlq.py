@@ -182,3 +182,9 @@ def test_a_reason_that_does_not_exist_is_a_wrong_use_and_nothing_found_is_said()
     """A mistyped filter must not look like a quiet night."""
     assert run("list", "--reason", "nonsense").exit_code == 2
     assert "没有符合条件的" in run("list", "--reason", "billing").output
+
+
+@pytest.mark.parametrize("words", [("redrive",), ("drop", "--note", "noise")])
+def test_a_misspelt_reason_is_not_told_as_nothing_left(words: tuple[str, ...]) -> None:
+    """Whoever mistypes it shall not believe that everything was put back."""
+    assert run(*words, "--reason", "interal").exit_code == 2
