@@ -15,12 +15,17 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from infra.kafka.batch import Batch, HeldBatch
 from infra.kafka.failures import Headers, OnReport, PublishFailure, QueueFullError, Values, failure_of
+from infra.kafka.standstill import INTERVAL_MS, Standstill
 from infra.security import librdkafka_properties
 from schemas.errors import Permanent, Reason, UnavailableError
 
 POLL_S: Final = 0.5
 MARGIN_S: Final = 10.0
 """A record is reported within the delivery timeout, or the producer is broken: not a single one for so much longer."""
+ASK_S: Final = 1.0
+"""So long the broker may take to say that a topic has its leaders."""
+ASKED: Final = 2
+"""So often in a row, once a statistics interval, it has to say so before a partition that stands still is given up."""
 DEFAULTS: Final[dict[str, object]] = {
     "acks": "all",
     "enable.idempotence": True,
@@ -37,6 +42,7 @@ DEFAULTS: Final[dict[str, object]] = {
     "delivery.timeout.ms": 120_000,  # outlasts the restart of a broker; later the worker exits and redoes
     "socket.keepalive.enable": True,
     "log.connection.close": False,
+    "statistics.interval.ms": INTERVAL_MS,
 }
 
 log = logging.getLogger("publisher")
@@ -57,13 +63,17 @@ class Publisher:
         self.producer = self._made()
         self._patience_s = float(str(settings["delivery.timeout.ms"])) / 1000 + MARGIN_S
         self._is_broken = False
+        self._asked_s = 0.0
+        self._had_leaders = 0
         self._former: Producer | None = None
         self._is_closed = threading.Event()
         self._poller = threading.Thread(target=self._serve_reports, name="publisher-reports", daemon=True)
         self._poller.start()
 
     def _made(self) -> Producer:
-        return Producer(self._settings, logger=logging.getLogger("librdkafka"))
+        self._standstill = standstill = Standstill()
+        told: dict[str, object] = {"stats_cb": standstill.learn}
+        return Producer({**self._settings, **told}, logger=logging.getLogger("librdkafka"))
 
     def _serve_reports(self) -> None:
         moved_s = time.monotonic()
@@ -72,21 +82,40 @@ class Publisher:
                 moved_s = time.monotonic()
             elif time.monotonic() - moved_s > self._patience_s:
                 self._is_broken = True
-            if self._is_broken:
+            if self._is_broken or self._is_lost():
                 self._renew()
                 moved_s = time.monotonic()
             if self._former is not None and len(self._former):  # also what a thread gave it a moment ago
                 self._former.purge()
                 self._former.poll(0)
 
+    def _is_lost(self) -> bool:
+        """Whether a partition stands still (see `standstill`) though the broker says, and says again, who leads it."""
+        topics = self._standstill.topics
+        if not topics:
+            self._had_leaders = 0
+        elif time.monotonic() - self._asked_s >= INTERVAL_MS / 1000:
+            self._had_leaders = self._had_leaders + 1 if all(map(self._has_leaders, topics)) else 0
+            self._asked_s = time.monotonic()
+        return self._had_leaders >= ASKED
+
+    def _has_leaders(self, topic: str) -> bool:
+        try:
+            found = self.producer.list_topics(topic, ASK_S).topics[topic]
+        except KafkaException:
+            return False
+        return found.error is None and all(one.leader >= 0 and one.error is None for one in found.partitions.values())
+
     def _renew(self) -> None:
         """Go on with another producer; what the broken one still had is reported as failed, as it may or may not be.
 
         librdkafka's idempotent producer can lose its way when a broker was away for longer than a delivery may take:
         after a fatal error it refuses everything, and it has been seen to hold a full queue for minutes without sending
-        or timing out a record of it. Its process would have to be started again, and a sender's process is not ours.
+        or timing out a record of it; or it never again sends to a partition (`_is_lost`). Its process would have to be
+        started again, and a sender's process is not ours.
         """
         broken, self.producer, self._is_broken = self.producer, self._made(), False
+        self._had_leaders = 0
         log.error("the producer is broken, another one goes on; %d records fail", len(broken))
         self._former = broken
 

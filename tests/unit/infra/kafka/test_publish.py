@@ -2,7 +2,10 @@
 
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
+import msgspec
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
@@ -114,6 +117,54 @@ def test_a_producer_that_refuses_everything_is_replaced(silent: type[Silent]) ->
     publisher.publish("out", b"2")
     assert len(silent.made[1]) == 1
     publisher.close(0)
+
+
+class Lost(Silent):
+    """One whose partition stands still, by its own statistics; what the broker says of its leader is up to the test."""
+
+    leaders: tuple[int, ...] = (1,)
+    is_away = False
+
+    def __init__(self, settings: dict[str, Any], **_: object) -> None:
+        super().__init__()
+        self.learn: Callable[[str], None] = settings["stats_cb"]
+        self.at = 0
+
+    def poll(self, timeout_s: float) -> int:
+        """Every time with statistics, two seconds after the last ones."""
+        self.at += 2_000_000
+        partition = {"msgq_cnt": len(self.open), "txmsgs": 3}
+        told = {"ts": self.at, "topics": {"out": {"partitions": {"0": partition}}}}
+        self.learn(msgspec.json.encode(told).decode())
+        return super().poll(timeout_s)
+
+    def list_topics(self, topic: str, _timeout_s: float) -> SimpleNamespace:
+        """What the broker knows."""
+        if self.is_away:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+        partitions = {number: SimpleNamespace(leader=one, error=None) for number, one in enumerate(self.leaders)}
+        return SimpleNamespace(topics={topic: SimpleNamespace(error=None, partitions=partitions)})
+
+
+@pytest.mark.parametrize(
+    ("leaders", "is_away", "makes"), [((1, 1), False, 2), ((1, -1), False, 1), ((1,), True, 1)], ids=str
+)
+def test_a_producer_that_has_lost_a_partition_is_replaced(
+    monkeypatch: pytest.MonkeyPatch, silent: type[Silent], leaders: tuple[int, ...], is_away: bool, makes: int
+) -> None:
+    """When the broker says who leads it; while nobody does, or the broker is away, the producer is right to wait."""
+    for name, value in (("Producer", Lost), ("INTERVAL_MS", 1)):
+        monkeypatch.setattr(publish, name, value)
+    Lost.leaders, Lost.is_away = leaders, is_away
+    publisher = Publisher("127.0.0.1:1")
+    reported: list[PublishFailure | None] = []
+    publisher.publish("out", b"1", on_report=reported.append)
+    if makes == 2:
+        wait_until(lambda: len(silent.made) == 2 and bool(reported))
+    else:
+        time.sleep(0.1)
+    publisher.close(0)
+    assert (len(silent.made), len(reported)) == (makes, makes - 1)
 
 
 def test_an_idle_producer_is_left_alone(silent: type[Silent]) -> None:
