@@ -15,12 +15,12 @@ from schemas.statuses import Lane
 from tests.bench.ground import Case
 from tests.bench.whole import SCALE, Whole, quantile, whole
 
-STRETCHES: Final = 4
+STRETCHES: Final = 3
 """Of each kind, in turn, so that what the machine does besides falls on both."""
-REPORTS: Final = max(100, int(600 * SCALE))
-PER_S: Final = 20.0
+REPORTS: Final = max(100, int(300 * SCALE))
+PER_S: Final = 10.0
 """Well below what the WeChat account lets the normal lane have, so that nothing waits for its rate."""
-WARM: Final = 100
+WARM: Final = 200
 RECOVER_S: Final = 15.0
 """The breakers close, and what has waited for the providers goes out."""
 GOAL_PERCENT: Final = 20.0
