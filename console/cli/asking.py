@@ -81,7 +81,7 @@ def _asked(request: Request, wait_s: float, form: Format, done: str) -> int:
     if answer.said == Said.NOT_FOUND:
         answer = _from_store(request)
     if form is Format.TABLE:
-        _say(answer, ids.show(request.message_id), done)
+        _say(answer, request, done)
         if request.kind == "cancel":
             _say_series(ids.show(request.message_id))
     else:
@@ -120,12 +120,13 @@ def _say_series(message_id: str) -> None:
         typer.echo(f"  其后 {found.sendings - 1} 次未发送的一并撤回；用 `medpost messages series {message_id}` 查看")
 
 
-def _say(answer: Answer, message_id: str, done: str) -> None:
+def _say(answer: Answer, request: Request, done: str) -> None:
+    message_id = ids.show(request.message_id)
     if answer.said == Said.DONE:
         because = f"（{words.of_reason(answer.reason)}）" if answer.reason else ""
         typer.secho(f"✓ {done}{because}：{message_id}", fg=typer.colors.GREEN)
     elif answer.said == Said.TOO_LATE:
-        typer.secho(f"✗ 太迟，{_why(answer)}：{message_id}", fg=typer.colors.RED, err=True)
+        typer.secho(f"✗ 太迟，{_why(answer, request.kind)}：{message_id}", fg=typer.colors.RED, err=True)
     elif answer.said == Said.NOT_FOUND:
         typer.secho(f"✗ 未找到：{message_id}", fg=typer.colors.RED, err=True)
         typer.secho("  → 请核对编号，或用 --reference APP/REF；刚提交的消息一分钟内受理后仍会照办", err=True)
@@ -135,8 +136,10 @@ def _say(answer: Answer, message_id: str, done: str) -> None:
         typer.secho("    若一直没有答复，用 `medpost status` 检查 settle 是否在运行", err=True)
 
 
-def _why(answer: Answer) -> str:
+def _why(answer: Answer, kind: str) -> str:
+    """A cancel comes too late for a call, a change of time already for a message that is with a sink."""
     if answer.status:
         by = f"，渠道 {answer.channel}" if answer.channel else ""
         return f"消息已结束：{words.of_status(answer.status)}{by}"
-    return f"已提交给渠道 {answer.channel}" if answer.channel else "消息已结束"
+    given = "已派发给渠道" if kind == "reschedule" else "已提交给渠道"
+    return f"{given} {answer.channel}" if answer.channel else "消息已结束"

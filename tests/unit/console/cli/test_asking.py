@@ -48,6 +48,14 @@ def run(*words: str) -> Any:
     return CliRunner().invoke(messages.app, list(words))
 
 
+def test_a_message_that_is_with_a_sink_is_not_called_sent(
+    monkeypatch: pytest.MonkeyPatch, asked: list[Request]
+) -> None:
+    """It is not moved any more, though nobody may have called."""
+    say(monkeypatch, asked, Answer(Said.TOO_LATE, channel="sms"))
+    assert "太迟，已派发给渠道 sms" in run("send-now", ID).output
+
+
 @pytest.mark.parametrize(
     ("answer", "code", "words"),
     [
