@@ -12,9 +12,11 @@ import yaml
 from msgspec import Struct, field
 from pydantic import ValidationError
 
-from infra.registry_forms import FORMS, AppForm, ChannelForm, Form, RecipientForm, TypeForm
+from infra.registry_apps import AppForm
+from infra.registry_forms import FORMS, ChannelForm, RecipientForm, TypeForm
 from infra.registry_problems import BadFilesError, Entry, Path_, Problem, in_words, line_of
 from infra.registry_rules import NO_CHECKS, Checks, problems_among
+from infra.registry_values import Form
 from infra.snapshot import EMPTY, Snapshot
 from schemas.configuration import AppConfig, ChannelConfig, MessageType, Recipient
 

@@ -1,179 +1,30 @@
 """The form of registry files: what may stand in them, and how it becomes a record of the registry.
 
-Called by `infra.registry_files`, which knows files and lines. Every model refuses unknown members; durations carry
-their unit as text (`30s`), so that a wrong unit cannot pass for a number. What one object says about another
-is checked in `infra.registry_rules`.
+Called by `infra.registry_files`, which knows files and lines. Every model refuses unknown members. Applications are in
+`registry_apps`; what one object says about another is checked in `infra.registry_rules`.
 """
 
 import json
-import os
-import re
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, StringConstraints, field_validator
 
-from infra.token_keys import SHARED, usable_key
+from infra.registry_apps import AppForm
+from infra.registry_values import (
+    ChannelName,
+    Duration,
+    Form,
+    Level,
+    Minute,
+    Name,
+    QuietHours,
+    Share,
+    Status,
+    Text,
+    Variable,
+    wrong,
+)
 from schemas import configuration as records
-from schemas.errors import Permanent
-from schemas.limits import NAME
-from schemas.topics import DAY_MS
-
-UNITS_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": DAY_MS}
-MAX_LIFE_MS: Final = 400 * DAY_MS
-_DURATION: Final = re.compile(r"([1-9][0-9]*)(ms|s|m|h|d)")
-_CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
-
-
-def wrong(text: str) -> PydanticCustomError:
-    """A refusal with our own words."""
-    return PydanticCustomError("medpost", "{text}", {"text": text})
-
-
-def duration_ms(value: object) -> int:
-    """`500ms`, `30s`, `5m`, `24h` or `3d` as milliseconds; a number without unit is refused."""
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise wrong("时长须带单位，例如 500ms、30s、10m、24h、3d")
-    return int(match[1]) * UNITS_MS[match[2]]
-
-
-def _quoted(value: object) -> object:
-    """YAML reads 01 as a number and `on` as a truth: a text that became something else is named, not guessed."""
-    if isinstance(value, str) or value is None:
-        return value
-    raise wrong("须为文本：请加引号")
-
-
-def minute_of_day(value: object) -> int:
-    """`07:30` as minutes since midnight."""
-    match = _CLOCK.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise wrong('时刻须为加引号的 "HH:MM"，例如 "07:30"')
-    return int(match[1]) * 60 + int(match[2])
-
-
-def quiet_hours(value: object) -> tuple[int, int]:
-    """`21:00-07:00` as two minutes of the day; they may run over midnight."""
-    parts = value.split("-") if isinstance(value, str) else []
-    if len(parts) != 2 or not all(map(_CLOCK.fullmatch, parts)) or parts[0] == parts[1]:
-        raise wrong('免打扰时段须为加引号的 "HH:MM-HH:MM"，首尾不同，例如 "21:00-07:00"')
-    return minute_of_day(parts[0]), minute_of_day(parts[1])
-
-
-Duration = Annotated[int, BeforeValidator(duration_ms), Field(le=MAX_LIFE_MS)]
-Minute = Annotated[int, BeforeValidator(minute_of_day)]
-QuietHours = Annotated[tuple[int, int], BeforeValidator(quiet_hours)]
-Text = Annotated[str, BeforeValidator(_quoted)]
-Name = Annotated[Text, StringConstraints(pattern=f"^{NAME.pattern}$")]
-ChannelName = Annotated[Text, StringConstraints(pattern=r"^[a-z0-9]{1,32}$")]
-Variable = Annotated[Text, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]{0,63}$")]
-Share = Annotated[float, Field(ge=0, le=1, strict=True, allow_inf_nan=False)]
-Status = Literal["enabled", "disabled"]
-Level = Literal["accepted", "delivered", "read", "acknowledged"]
-
-
-class Form(BaseModel):
-    """Base of every form."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class KeyForm(Form):
-    """A key of an application: its secret, or the environment variable that holds it, or a public key."""
-
-    id: Name
-    algorithm: Literal["HS256", "RS256", "ES256", "EdDSA"] = "HS256"
-    kind: Literal["live", "test", "team"] = "live"
-    status: Status = "enabled"
-    secret: Text | None = None
-    secret_env: Text | None = None
-    public_key: Text | None = None
-
-    @model_validator(mode="after")
-    def _has_usable_material(self) -> "KeyForm":
-        try:
-            usable_key(self.algorithm, self.material())
-        except Permanent as problem:
-            raise wrong(f"密钥 {self.id} 不可用：{problem.detail}") from None
-        return self
-
-    def material(self) -> bytes:
-        """The secret or public key, in clear."""
-        given = [name for name in ("secret", "secret_env", "public_key") if getattr(self, name)]
-        allowed = ("secret", "secret_env") if self.algorithm == SHARED else ("public_key",)
-        if len(given) != 1 or given[0] not in allowed:
-            raise wrong(f"密钥 {self.id}：{self.algorithm} 须且只须给出 {' 或 '.join(allowed)}")
-        value: str = getattr(self, given[0])
-        if self.secret_env:
-            value = os.environ.get(value, "")
-            if not value:
-                raise wrong(f"环境变量 {self.secret_env} 未设置")
-        return value.encode()
-
-
-class GrantsForm(Form):
-    """What an application may do; `*` grants everything of a list."""
-
-    types: list[Text] = []
-    channels: list[Text] = []
-    contact: bool = False
-
-
-class KafkaForm(Form):
-    """What Kafka allows the application's user, on each broker, where the broker knows its users."""
-
-    user: Annotated[Text, StringConstraints(min_length=1, max_length=256)] | None = None
-    messages_per_s: Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False, strict=True)] | None = None
-    consumer_bytes_per_s: Annotated[int, Field(ge=1, le=1 << 40, strict=True)] | None = None
-    request_percent: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False, strict=True)] | None = None
-
-
-class HttpForm(Form):
-    """What each HTTP gateway takes from the application; left out, what the gateway is set to."""
-
-    requests_per_s: Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False, strict=True)] | None = None
-    messages_per_day: Annotated[int, Field(ge=1, le=1_000_000_000, strict=True)] | None = None
-
-
-class AppForm(Form):
-    """A sending system; `team` are the ids of the recipients that its keys of kind team reach."""
-
-    id: Name
-    name: Text
-    status: Status = "enabled"
-    keys: Annotated[list[KeyForm], Field(min_length=1)]
-    grants: GrantsForm
-    team: Annotated[list[Text], Field(max_length=200)] = []
-    kafka: KafkaForm = KafkaForm()
-    http: HttpForm = HttpForm()
-
-    @model_validator(mode="after")
-    def _has_a_team_for_its_team_keys(self) -> "AppForm":
-        if not self.team and any(key.kind == records.TEAM for key in self.keys):
-            raise wrong("有 kind: team 的密钥，须在 team 中列出它可以发给的收件人（recipients 的 id）")
-        return self
-
-    def record(self) -> records.AppConfig:
-        """The record, its keys in clear: they are sealed when it is written."""
-        keys = [records.AppKey(key.id, key.algorithm, key.kind, key.status, key.material()) for key in self.keys]
-        grants = self.grants
-        return records.AppConfig(
-            app_id=self.id,
-            name=self.name,
-            status=self.status,
-            keys=keys,
-            types=list(grants.types),
-            channels=list(grants.channels),
-            contact=grants.contact,
-            team=list(self.team),
-            kafka_user=self.kafka.user or "",
-            messages_per_s=self.kafka.messages_per_s or 0.0,
-            consumer_bytes_per_s=self.kafka.consumer_bytes_per_s or 0,
-            request_percent=self.kafka.request_percent or 0.0,
-            http_requests_per_s=self.http.requests_per_s or 0.0,
-            http_messages_per_day=self.http.messages_per_day or 0,
-        )
 
 
 class ParameterForm(Form):
@@ -194,7 +45,7 @@ class TemplateForm(Form):
     url: Text = ""
     template_code: Text = ""
     signature: Text = ""
-    parameters: dict[Variable, Text] = {}
+    parameters: dict[Variable, Text] = Field(default_factory=dict)
     max_chars: Annotated[int, Field(ge=1, le=20_000, strict=True)] = 1_000
 
     def texts(self) -> dict[str, str]:
@@ -244,10 +95,10 @@ class TypeForm(Form):
     free_text: bool = False
     tries: Annotated[int, Field(ge=1, le=20, strict=True)] | None = None
     quiet: QuietHours | None = None
-    send_times: Annotated[list[Minute], Field(max_length=48)] = []
+    send_times: Annotated[list[Minute], Field(max_length=48)] = Field(default_factory=list)
     repeat: RepeatForm | None = None
     fallbacks_per_hour: Annotated[int, Field(ge=1, strict=True)] | None = None
-    parameters: list[ParameterForm] = []
+    parameters: list[ParameterForm] = Field(default_factory=list)
     channels: Annotated[list[TypeChannelForm], Field(min_length=1)]
 
     @field_validator("expires_at_most")
@@ -296,8 +147,8 @@ class ProviderForm(Form):
     max_in_flight: Annotated[int, Field(ge=1, le=10_000, strict=True)]
     per_day: Annotated[int, Field(ge=0, le=1_000_000_000, strict=True)] = 0
     timeout: Annotated[Duration, Field(le=60_000)]
-    settings: dict[Text, Text] = {}
-    secrets: dict[Text, Text] = {}
+    settings: dict[Text, Text] = Field(default_factory=dict)
+    secrets: dict[Text, Text] = Field(default_factory=dict)
 
     def sealable(self) -> bytes:
         """The secrets as a JSON map in clear, sealed when they are written; empty without any."""
@@ -324,7 +175,7 @@ class ChannelForm(ProviderForm):
 
     id: ChannelName
     success_levels: Annotated[list[Level], Field(min_length=1)]
-    others: list[ProviderForm] = []
+    others: list[ProviderForm] = Field(default_factory=list)
 
     def record(self) -> records.ChannelConfig:
         """The record, its secrets in clear: they are sealed when it is written."""
@@ -367,7 +218,7 @@ class RecipientForm(Form):
     identities: Annotated[
         dict[Name, Annotated[Text, StringConstraints(min_length=1, max_length=128)]], Field(min_length=1)
     ]
-    addresses: dict[ChannelName, Text | AddressForm] = {}
+    addresses: dict[ChannelName, Text | AddressForm] = Field(default_factory=dict)
 
     def record(self) -> records.Recipient:
         """The record, in clear."""

@@ -6,12 +6,15 @@ be a secret or somebody's number.
 
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from msgspec import Struct
 
-from infra.registry_forms import AppForm, Form
+from infra.registry_values import Form
 from schemas.errors import Permanent, Reason
+
+if TYPE_CHECKING:
+    from infra.registry_apps import AppForm
 
 Path_ = tuple[str | int, ...]
 """Where something stands in a file: member names and list indices."""

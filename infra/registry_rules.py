@@ -11,8 +11,10 @@ from typing import Final, TypeVar
 from msgspec import Struct
 
 from infra.client_quotas import user_of
-from infra.registry_forms import UNITS_MS, AppForm, ChannelForm, RecipientForm, TemplateForm, TypeChannelForm, TypeForm
+from infra.registry_apps import AppForm
+from infra.registry_forms import ChannelForm, RecipientForm, TemplateForm, TypeChannelForm, TypeForm
 from infra.registry_problems import Entry, Problem
+from infra.registry_values import UNITS_MS
 from infra.snapshot import Snapshot, accounts_of
 from schemas.errors import Permanent
 from schemas.statuses import LEVELS

@@ -5,19 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from infra import registry_forms
-from infra.registry_forms import Form
+from infra import registry_apps, registry_forms
+from infra.registry_values import Form
 from sinks import catalogue
 from sinks.channel import ProviderSettings
 
 PAGE = (Path(__file__).parents[3] / "docs" / "registry.md").read_text("utf-8")
 NAMED = {*re.findall(r"[a-z][a-z0-9_]*", " ".join(re.findall(r"`([^`\n]+)`", PAGE)))}
 FORMS = sorted(
-    (
+    {
         one
-        for one in vars(registry_forms).values()
+        for one in (*vars(registry_apps).values(), *vars(registry_forms).values())
         if isinstance(one, type) and issubclass(one, Form) and one is not Form
-    ),
+    },
     key=lambda form: form.__name__,
 )
 PROVIDERS = sorted(catalogue.discover(), key=lambda entry: entry.provider)

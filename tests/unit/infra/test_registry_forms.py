@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
-from infra.registry_forms import FORMS, UNITS_MS, AppForm, ChannelForm, RecipientForm, TypeForm, duration_ms
+from infra.registry_apps import AppForm
+from infra.registry_forms import FORMS, ChannelForm, RecipientForm, TypeForm
+from infra.registry_values import UNITS_MS, duration_ms
 
 KEY = {"id": "his-1", "secret": "0123456789abcdef0123456789abcdef"}
 

@@ -3,7 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from infra.registry_forms import GrantsForm, TypeChannelForm
+from infra.registry_apps import GrantsForm
+from infra.registry_forms import TypeChannelForm
 from infra.registry_problems import BadFilesError, Entry, Problem, in_words, line_of
 from schemas.errors import Reason
 

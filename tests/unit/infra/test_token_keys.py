@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import ValidationError
 
-from infra.registry_forms import KeyForm
+from infra.registry_apps import KeyForm
 from infra.token_keys import ALGORITHMS, MAX_KEY_CHARS, usable_key
 from schemas.errors import Permanent, Reason
 from tests.key_pairs import PAIRS, Pair, private_pem, public_pem, rsa_key
