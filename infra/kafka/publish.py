@@ -21,7 +21,7 @@ from schemas.errors import Permanent, Reason, UnavailableError
 
 POLL_S: Final = 0.5
 MARGIN_S: Final = 10.0
-"""A record is reported within the delivery timeout, or the producer is broken: not a single one for so much longer."""
+"""A record is reported within the delivery timeout, or the producer is broken: for so much longer none is, nor sent."""
 ASK_S: Final = 1.0
 """So long the broker may take to say that a topic has its leaders."""
 ASKED: Final = 2
@@ -76,12 +76,15 @@ class Publisher:
         return Producer({**self._settings, **told}, logger=logging.getLogger("librdkafka"))
 
     def _serve_reports(self) -> None:
-        moved_s = time.monotonic()
+        moved_s, before = time.monotonic(), (0, 0)
         while not self._is_closed.is_set():
-            if self.producer.poll(POLL_S) or not len(self.producer):
+            self.producer.poll(POLL_S)
+            left, sent = len(self.producer), self._standstill.sent
+            if not left or left < before[0] or sent != before[1]:
                 moved_s = time.monotonic()
             elif time.monotonic() - moved_s > self._patience_s:
                 self._is_broken = True
+            before = left, sent
             if self._is_broken or self._is_lost():
                 self._renew()
                 moved_s = time.monotonic()

@@ -35,7 +35,8 @@ class _Told(Struct):
     """What is read of the statistics (librdkafka's STATISTICS.md); `ts` in microseconds of its own clock."""
 
     ts: int
-    topics: dict[str, _Topic]
+    txmsgs: int = 0
+    topics: dict[str, _Topic] = msgspec.field(default_factory=dict)
     eos: _Idempotence = msgspec.field(default_factory=_Idempotence)
 
 
@@ -46,10 +47,13 @@ class Standstill:
         self._since: dict[tuple[str, str], tuple[int, int]] = {}
         self.topics: frozenset[str] = frozenset()
         """Topics with a partition that has stood still for STILL_MS."""
+        self.sent = 0
+        """Records sent so far, those sent again included."""
 
     def learn(self, statistics: str) -> None:
         """The next statistics, as librdkafka tells them: JSON."""
         told = msgspec.json.decode(statistics, type=_Told)
+        self.sent = told.txmsgs
         before, self._since = self._since, {}
         if told.eos.idemp_state == _READY:
             for name, topic in told.topics.items():

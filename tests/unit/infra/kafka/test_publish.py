@@ -107,6 +107,33 @@ def test_a_producer_that_reports_nothing_is_replaced(silent: type[Silent]) -> No
     publisher.close(0)
 
 
+@pytest.mark.parametrize(("sends", "makes"), [(False, 2), (True, 1)])
+def test_statistics_are_no_reports(
+    monkeypatch: pytest.MonkeyPatch, silent: type[Silent], sends: bool, makes: int
+) -> None:
+    """A producer that tells those and reports nothing is replaced; one that sends is not, however long it takes."""
+
+    class Telling(silent):  # type: ignore[misc, valid-type]  # the class of the fixture
+        def __init__(self, settings: dict[str, Any], **_: object) -> None:
+            super().__init__()
+            self.learn, self.at = settings["stats_cb"], 0
+
+        def poll(self, timeout_s: float) -> int:
+            self.at += 1
+            self.learn(msgspec.json.encode({"ts": self.at, "txmsgs": self.at if sends else 0}).decode())
+            return int(super().poll(timeout_s)) + 1
+
+    monkeypatch.setattr(publish, "Producer", Telling)
+    publisher = Publisher("127.0.0.1:1", delivery_timeout_ms=1)
+    publisher.publish("out", b"1")
+    if makes == 2:
+        wait_until(lambda: len(silent.made) == 2)
+    else:
+        time.sleep(0.15)
+    publisher.close(0)
+    assert len(silent.made) == makes
+
+
 def test_a_producer_that_refuses_everything_is_replaced(silent: type[Silent]) -> None:
     """The caller is told at once, and the next record is taken."""
     silent.fatal = True
