@@ -24,8 +24,11 @@ MARGIN_S: Final = 10.0
 """A record is reported within the delivery timeout, or the producer is broken: for so much longer none is, nor sent."""
 ASK_S: Final = 1.0
 """So long the broker may take to say that a topic has its leaders."""
-ASKED: Final = 2
-"""So often in a row, once a statistics interval, it has to say so before a partition that stands still is given up."""
+ASKED: Final = 4
+"""So often in a row, once a statistics interval, it has to say so before a partition that stands still is given up.
+
+For six seconds: a broker that has just come back is connected to again within one.
+"""
 DEFAULTS: Final[dict[str, object]] = {
     "acks": "all",
     "enable.idempotence": True,
@@ -40,6 +43,7 @@ DEFAULTS: Final[dict[str, object]] = {
     "queue.buffering.max.kbytes": 262_144,
     "message.max.bytes": 1_000_000,
     "delivery.timeout.ms": 120_000,  # outlasts the restart of a broker; later the worker exits and redoes
+    "reconnect.backoff.max.ms": 1_000,  # 10 s by default: as long as that after a broker's return nothing would leave
     "socket.keepalive.enable": True,
     "log.connection.close": False,
     "statistics.interval.ms": INTERVAL_MS,
