@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from infra import settings as settings_module
-from infra.kafka import LogReader, Publisher, PublishFailure
+from infra.kafka import LogReader, publish_one
 from infra.settings import Settings
 from schemas import topics
 from schemas.codec import EVENT, REQUEST
@@ -121,12 +121,8 @@ def _starts(reader: LogReader, settings: Settings, request: Request) -> dict[tup
 
 
 def _publish(bootstrap: str, settings: Settings, request: Request) -> None:
-    reports: list[PublishFailure | None] = []
-    publisher = Publisher(bootstrap, log_level=0)
     topic = settings.topic(topics.REQUESTS.name)
-    publisher.publish(topic, REQUEST.encode(request), request.request_id, on_report=reports.append)
-    publisher.close(FLUSH_S)
-    if reports != [None]:
+    if not publish_one(bootstrap, topic, REQUEST.encode(request), request.request_id, FLUSH_S):
         raise UnavailableError("请求未被确认：broker 没有应答", "检查 `medpost status`；重复提出同一请求无害")
 
 

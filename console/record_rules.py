@@ -78,10 +78,15 @@ def _channels(message: Message, policy: tuple[AppConfig, MessageType], snapshot:
         text = f"类型 {kind.type} 不用渠道 {'、'.join(foreign)}"
         yield Refused(Reason.CHANNEL_NOT_GRANTED, text, f"可用：{'、'.join(used)}")
         return
-    routed = route(message, policy, snapshot.channels, {name: Address(name, SOMEWHERE) for name in used})
+    routed = route(message, policy, snapshot.channels, anywhere(kind))
     if routed and all(each.skip for each in routed):
         causes = [f"{each.entry.channel} {chinese(each.cause)}" for each in routed if each.skip != NOT_CHOSEN.reason]
         yield Refused(Reason.NO_CHANNEL, f"没有可用渠道：{'，'.join(causes)}")
+
+
+def anywhere(kind: MessageType) -> dict[str, Address]:
+    """Addresses of somebody who is reached by every channel of the type: while nobody asks for whom."""
+    return {entry.channel: Address(entry.channel, SOMEWHERE) for entry in kind.channels}
 
 
 def _token(message: Message, headers: Headers, app: AppConfig, now_ms: int) -> Iterator[Finding]:

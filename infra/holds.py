@@ -15,7 +15,7 @@ from prometheus_client import Gauge
 
 from infra import settings as settings_module
 from infra.follow import Follower
-from infra.kafka import LogReader, LogRecord, Publisher, PublishFailure
+from infra.kafka import LogReader, LogRecord, publish_one
 from infra.settings import Settings
 from schemas import topics
 from schemas.configuration import HOLD, Hold
@@ -140,13 +140,6 @@ def write(settings: Settings, hold: Hold) -> None:
     """Write a hold or a release; returns when the broker has it. Raises UnavailableError, Permanent(param_invalid)."""
     if hold.scope not in set(Scope) or not hold.name:
         raise Permanent(Reason.PARAM_INVALID, "a hold names a type, channel, app or provider")
-    failures: list[PublishFailure | None] = []
-    publisher = Publisher(settings_module.kafka_endpoint(settings), log_level=0)
-    try:
-        topic = topics.HOLDS.named(settings.namespace)
-        publisher.publish(topic, HOLD.encode(hold), key_of(hold), on_report=failures.append)
-        publisher.flush(ACK_S)
-    finally:
-        publisher.close(0.0)
-    if failures != [None]:
+    bootstrap, topic = settings_module.kafka_endpoint(settings), topics.HOLDS.named(settings.namespace)
+    if not publish_one(bootstrap, topic, HOLD.encode(hold), key_of(hold), ACK_S):
         raise UnavailableError("the broker did not take it; nothing changed", "is the broker reachable? try again")

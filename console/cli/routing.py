@@ -10,6 +10,7 @@ import typer
 
 from console import words
 from console.listing import Format, FormatOption, show
+from console.record_rules import anywhere
 from console.sentences import reason_of
 from infra import settings as settings_module
 from infra.crypto import load_keyring
@@ -33,8 +34,6 @@ HEADINGS: Final = {
     "timeout": "超时",
     "reason": "说明",
 }
-SOMEWHERE: Final = "address"
-"""Stands for an address while no recipient is named."""
 
 
 @app.command("explain", help="说明一条消息会走哪些渠道、按什么次序、为何跳过；不发送任何内容。")
@@ -106,7 +105,7 @@ def _sender(snapshot: Snapshot, kind: str) -> str:
 
 def _addresses(current: Current, kind: MessageType, recipient: str) -> Mapping[str, Address]:
     if not recipient:
-        return {entry.channel: Address(entry.channel, SOMEWHERE) for entry in kind.channels}
+        return anywhere(kind)
     id_type, _, id_value = recipient.partition(":")
     for person in current.recipients.values():
         if any((known.id_type, known.id_value) == (id_type, id_value) for known in person.identities):

@@ -8,6 +8,7 @@ from infra.kafka.failures import ROOM_WAIT_S, Headers, OnReport, PublishFailure,
 from infra.kafka.provision import Provisioned, TopicSpec, ping, provision
 from infra.kafka.publish import Publisher
 from infra.kafka.read import LogReader, LogRecord
+from infra.kafka.single import publish_one
 
 __all__ = [
     "ROOM_WAIT_S",
@@ -24,4 +25,5 @@ __all__ = [
     "TopicSpec",
     "ping",
     "provision",
+    "publish_one",
 ]

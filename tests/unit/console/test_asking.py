@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from console import asking
 from console.asking import Answer, Said, answer_of, waited
-from infra.kafka import PublishFailure
+from infra.kafka import PublishFailure, single
 from infra.settings import Settings
 from schemas.codec import EVENT
 from schemas.errors import UnavailableError
@@ -141,6 +141,6 @@ class Refusing:
 def test_a_request_that_the_broker_refused_was_not_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """It is not said to be registered."""
     monkeypatch.setattr(asking, "LogReader", Refusing)
-    monkeypatch.setattr(asking, "Publisher", Refusing)
+    monkeypatch.setattr(single, "Publisher", Refusing)
     with pytest.raises(UnavailableError):
         asking.ask(Settings(home=tmp_path, kafka="nowhere:1"), CANCEL, 0.0)
