@@ -186,7 +186,7 @@ def stop(*running: subprocess.Popen[bytes]) -> None:
         if one.poll() is None:
             one.send_signal(signal.SIGCONT)
             one.kill()
-        one.wait(10)
+        one.wait(60)
 
 
 # ---- the fake sink

@@ -119,14 +119,14 @@ def running(settings: Settings, log: Path) -> Iterator[Stage]:
         command = [sys.executable, "-P", "-m", "console.cli.main", "run", "gateway"]
         process = subprocess.Popen(command, env=environment(settings), stdout=out, stderr=out)
     try:
-        stage, until = Stage(settings, process), time.monotonic() + 30
+        stage, until = Stage(settings, process), time.monotonic() + 90
         while not probe.http_answers(LOOPBACK, settings.gateway_port, "/ready"):
             assert process.poll() is None, log.read_text()[-2000:]
-            assert time.monotonic() < until, "the gateway is not ready in 30 s"
+            assert time.monotonic() < until, "the gateway is not ready in 90 s"
             time.sleep(0.05)
         yield stage
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     finally:
         if process.poll() is None:
             process.kill()

@@ -123,7 +123,7 @@ class Stage:
         """What a worker has said."""
         return (self.home / f"{self.namespace}.{self.processes.index(process)}.log").read_text("utf-8")
 
-    def await_drained(self, timeout_s: float = 30.0) -> None:
+    def await_drained(self, timeout_s: float = 60.0) -> None:
         """Wait until everything is committed."""
         wait_for(lambda: self.lag() == 0, timeout_s, "everything committed")
 

@@ -78,7 +78,11 @@ class SinkStage:
             [TopicSpec(self.name(topic), topic.partitions or partitions, 1, topic.config) for topic in wanted],
         )
         self.simulators = self._start("simulators", "-m", "infra.simulators.server", "--port", str(self.port))
-        wait_for(self._answers, 20, "simulators listening")
+        try:
+            wait_for(self._answers, 90, "simulators listening")
+        except BaseException:
+            self.close()
+            raise
         for sample in (*SAMPLES.values(), SECOND):
             for kind, told in sample.told:
                 self.tell(kind, told)
@@ -113,6 +117,7 @@ class SinkStage:
     # -- simulators
 
     def _answers(self) -> bool:
+        assert self.simulators.poll() is None, "the simulators ended"
         try:
             return bool(self.ask("/sim/counts"))
         except OSError:
@@ -213,7 +218,7 @@ class SinkStage:
                 found[event.message_id, event.channel].append(event)
         return found
 
-    def await_answers(self, timeout_s: float = 30.0) -> dict[tuple[bytes, str], list[Event]]:
+    def await_answers(self, timeout_s: float = 60.0) -> dict[tuple[bytes, str], list[Event]]:
         """Wait until every delivery is answered."""
         wait_for(lambda: self.sent.keys() <= self.answers().keys(), timeout_s, "every delivery answered")
         return self.answers()

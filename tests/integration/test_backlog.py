@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from infra.settings import Settings
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 TRUTH_MS: Final = 2_000
 COUNT: Final = 400
 
@@ -93,7 +93,7 @@ class Site:
         settle_rig.stop(self.settle, self.sink)
 
 
-def wait_until(is_true: Callable[[], bool], timeout_s: float = 40) -> None:
+def wait_until(is_true: Callable[[], bool], timeout_s: float = 90) -> None:
     """Wait; fail when it takes too long."""
     until = time.monotonic() + timeout_s
     while not is_true():

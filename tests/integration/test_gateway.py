@@ -284,7 +284,7 @@ def test_an_application_s_own_limits_are_in_force_when_they_are_applied(stage: S
         token = mint(name, f"{name}-1", "HS256", secrets[name], time.time(), 300)
         return stage.ask("POST", "/v1/messages", registration(reference), {"Authorization": f"Bearer {token}"})
 
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while (first := sent("small", "s1")).status == 401:
         assert time.monotonic() < until
         time.sleep(0.1)
@@ -425,7 +425,7 @@ def test_every_answer_is_as_documented(stage: Stage) -> None:
     assert {status for _, status in seen} >= {200, 400, 401, 404}
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 def test_a_broker_that_is_away_is_a_503_and_then_the_same_message(clickhouse: str, tmp_path: Path) -> None:
     """Killed in the middle: no 202 without it, the id to retry under, and in the end everything is there once."""
     site = broker.site_under(tmp_path / "broker", any_port(), any_port())

@@ -66,7 +66,7 @@ class Workers:
         alive = [one for one in self.running if one.poll() is None]
         for one in alive:
             one.send_signal(signal.SIGTERM)
-        return [one.wait(15) for one in alive]
+        return [one.wait(60) for one in alive]
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def complete(settings: Settings, feeder: Feeder, within_s: float) -> list[tuple[
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 def test_every_record_is_answered_though_workers_are_killed(settings: Settings, workers: Workers) -> None:
     """Two processes, two kill -9, one replaced: an answer for each record, all answers of a record the same."""
     apply_place(settings, sample_folder())
@@ -218,7 +218,7 @@ def test_every_record_is_answered_though_workers_are_killed(settings: Settings, 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_an_intake_without_registry_answers_nobody_until_it_is_there(settings: Settings, workers: Workers) -> None:
     """Not ready, nothing rejected; as soon as something is applied, everybody is answered."""
     feeder = Feeder(settings)
@@ -238,7 +238,7 @@ def test_an_intake_without_registry_answers_nobody_until_it_is_there(settings: S
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_an_intake_that_never_saw_a_registry_still_stops_in_time(settings: Settings, workers: Workers) -> None:
     """Waiting for a configuration must not outlive a SIGTERM."""
     feeder = Feeder(settings)
@@ -274,7 +274,7 @@ def buried(settings: Settings) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_a_dead_letter_that_is_put_back_is_judged_as_the_first_time(
     settings: Settings, workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -100,7 +100,7 @@ async def test_the_tail_follows_a_partition(kafka: str, topic: str) -> None:
         publisher.publish(topic, b"%d" % number, partition=2)
     assert publisher.flush(10) == 0
     following = asyncio.ensure_future(tail.follow(topic, 2, 3, keep))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         assert [await found.get(), await found.get()] == [3, 4]
         publisher.publish(topic, b"more", partition=2)
         assert await found.get() == 5
@@ -123,7 +123,7 @@ def test_following_sees_what_is_there_and_what_comes(kafka: str, topic: str) -> 
         publisher.publish(topic, b"later")
         publisher.flush(10)
 
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     with LogReader(kafka) as reader:
         reader.follow(topic, seen.append, lambda: len(seen) == 6 or time.monotonic() > until, catch_up)
     assert caught_up == [5]

@@ -124,12 +124,12 @@ def test_curl_inserts_and_reads(database: str) -> None:
     subprocess.run(
         ["curl", "-sSf", f"{where}&query=INSERT%20INTO%20t%20FORMAT%20CSV", "--data-binary", '1,"x"\n2,"y;z"\n'],
         check=True,
-        timeout=20,
+        timeout=60,
     )
     shown = subprocess.run(
         ["curl", "-sSf", where, "--data-binary", "SELECT a, s FROM t ORDER BY a FORMAT JSONCompact"],
         check=True,
-        timeout=20,
+        timeout=60,
         capture_output=True,
     )
     assert json.loads(shown.stdout)["data"] == [[1, "x"], [2, "y;z"]]

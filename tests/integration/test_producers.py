@@ -66,7 +66,7 @@ def test_what_send_returned_is_in_the_log(kafka: str) -> None:
     assert dict(record.headers)["authorization"].startswith(b"Bearer ey")
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 def test_a_broker_restart_loses_nothing(tmp_path: Path) -> None:
     """Killed and started again in the middle: every message is acknowledged, present, and has one id."""
     site = broker.site_under(tmp_path / "broker", any_port(), any_port())

@@ -33,7 +33,7 @@ from tests.factories import plan_channel
 from tests.integration import sink_stage
 from tests.integration.sink_stage import SAMPLES, SinkStage, now_ms, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 TIMEOUT_MS = 20_000
 ROLE = "from sinks import receipt_role\nfrom infra import settings\nreceipt_role.run(settings.load())\n"
 GATEWAY = "from producers.gateway import role\nfrom infra import settings\nrole.run(settings.load())\n"
@@ -144,7 +144,7 @@ def test_what_comes_back_decides_how_a_message_ends(stage: Stage_) -> None:
     wait_for(lambda: stage.outcomes().keys() == sent.keys(), 60, "every message final")
     found = {sent[of]: (one.status, one.reason, one.channel) for of, one in stage.outcomes().items()}
     assert found == TABLE
-    wait_for(lambda: len(stage.pushed_by_wechat()) == 4, 20, "the second push about ...0011")
+    wait_for(lambda: len(stage.pushed_by_wechat()) == 4, 60, "the second push about ...0011")
     assert len({one.request_id for one in stage.pushed_by_wechat()}) == 3
     receipts = [one for one in stage.events() if one.stage == Stage.RECEIPT]
     told = sorted((sent[ids.show(one.message_id)], one.status) for one in receipts if one.channel != "webhook")

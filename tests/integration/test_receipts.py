@@ -25,7 +25,7 @@ from tests.channel_samples import delivery
 from tests.factories import plan_channel
 from tests.integration.sink_stage import SAMPLES, SinkStage, now_ms, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 TIMEOUT_MS = 8_000
 ROLE = "from sinks import receipt_role\nfrom infra import settings\nreceipt_role.run(settings.load())\n"
 TABLE = {

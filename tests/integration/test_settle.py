@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from streams.message_state import MessageState
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 SESSION_S: Final = 6.0
 

@@ -146,7 +146,7 @@ def test_a_taken_port_is_one_clear_line(simulators: Process, tmp_path: Path) -> 
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     assert second.returncode == 1

@@ -111,7 +111,7 @@ def test_a_killed_sink_leaves_no_second_call_and_no_silence(stage: SinkStage) ->
     stage.tell("script", {"action": "slow_ms", "ms": 1_500})
     for number in range(2, 62):
         stage.issue(number)
-    wait_for(lambda: len(stage.calls()) > 20, 10, "calls under way")
+    wait_for(lambda: len(stage.calls()) > 20, 60, "calls under way")
     first.send_signal(signal.SIGKILL)
     first.wait()
     for number in range(62, 82):
@@ -162,10 +162,10 @@ def test_a_graceful_stop_answers_what_it_claimed(stage: SinkStage) -> None:
     stage.tell("script", {"action": "slow_ms", "ms": 700})
     for number in range(2, 42):
         stage.issue(number)
-    wait_for(lambda: len(stage.calls()) > 10, 10, "calls under way")
+    wait_for(lambda: len(stage.calls()) > 10, 60, "calls under way")
     began_s = time.monotonic()
     first.send_signal(signal.SIGTERM)
-    assert first.wait(timeout=12) == 0
+    assert first.wait(timeout=60) == 0
     assert time.monotonic() - began_s < 10
     stage.start_sinks()
     found = stage.await_answers(30)

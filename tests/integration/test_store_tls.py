@@ -24,7 +24,7 @@ from tests.tls_front import tls_front
 USER, PASSWORD = "medpost", "p@ss:w/ö?#%&+ 密"
 """What a password may hold, and what a URL could trip over."""
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 class Fronts(Struct, frozen=True):

@@ -27,7 +27,7 @@ from schemas.errors import UnavailableError
 from tests import settle_rig
 from tests.guarded_broker import PASSWORD, USER, Guarded, guarded_broker
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 MESSAGES = 6
 
 

@@ -79,7 +79,7 @@ class Stage:
     def stop(self, process: subprocess.Popen[bytes]) -> int:
         """Ask it to end; its exit code."""
         process.send_signal(signal.SIGTERM)
-        return process.wait(40)
+        return process.wait(60)
 
     def log(self) -> str:
         """What the last one said."""

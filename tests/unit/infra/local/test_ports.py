@@ -48,3 +48,11 @@ def test_no_port_left_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ports, "is_free", lambda _: False)
     with pytest.raises(UnavailableError, match=r"no free port on 127\.0\.0\.1 from 9092"):
         ports.pick_port(9092)
+
+
+def test_any_port_is_none_that_a_connection_may_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's own range is left alone; where all are taken it is said."""
+    assert all(ports.any_port(2) + 1 < 32_768 for _ in range(50))
+    monkeypatch.setattr(ports, "is_free", lambda _: False)
+    with pytest.raises(UnavailableError, match=r"no free port"):
+        ports.any_port()
