@@ -1,9 +1,10 @@
-"""The event loop of stream processes: uvloop's where it is installed, with a short farewell on TLS connections.
+"""The event loop of long processes, uvloop's where it is installed, and how seldom they look for garbage.
 
-Called by the worker. It changes how connections end and nothing else.
+Called by the worker, the gateway and the simulators. It changes how TLS connections end and nothing else about them.
 """
 
 import asyncio
+import gc
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -28,3 +29,14 @@ else:
             return await super().create_connection(*args, **named)
 
     new_event_loop = _Loop
+
+
+def spare_collections() -> None:
+    """Leave out of every garbage collection what was made by importing, and look less often at the rest.
+
+    Records and rows cannot form cycles, but the lists in them are counted: collections took a tenth of settle's time
+    with 60,000 open messages (bench `settle`), and stopped the simulators for 100 to 200 ms at 30,000 calls.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)

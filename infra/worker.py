@@ -5,7 +5,6 @@ outside a handler ends the process with exit code 70; the supervisor starts it a
 """
 
 import asyncio
-import gc
 import inspect
 import os
 import signal
@@ -29,7 +28,7 @@ from infra.hub.rules import EXIT_FAULT, HubApp, Limits, Rules, leave
 from infra.hub.transport import broker_url, credentials, register
 from infra.kafka import Publisher
 from infra.kafka.reach import explained
-from infra.loop import new_event_loop
+from infra.loop import new_event_loop, spare_collections
 from infra.settings import Settings
 from infra.telemetry import FENCE_AGE_S, OLDEST_UNFINISHED_S, PUBLISHER_QUEUE, Health, HealthServer, configure_logging
 from schemas import topics
@@ -279,17 +278,6 @@ class Worker:
         if oldest_s > HUNG_S and not self._is_hung:
             log.error("a chunk hangs", age_s=round(oldest_s))
         self._is_hung = oldest_s > HUNG_S
-
-
-def spare_collections() -> None:
-    """Leave out of every garbage collection what was made by importing, and look less often at the rest.
-
-    Records and rows cannot form cycles, but the lists in them are counted: collections took a tenth of settle's time
-    with 60,000 open messages (bench `settle`).
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
 
 
 async def _repeat(interval_s: float, fn: Callable[[], object]) -> None:

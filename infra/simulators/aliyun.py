@@ -32,6 +32,7 @@ LONG_SEGMENT_CHARS: Final = 67
 TEXT_CHARS: Final = 500
 QUERY: Final = "QuerySendDetails"
 QUERY_ROWS: Final = 50
+DAY_MS: Final = 86_400_000
 GATEWAY_STATUS: Final = {
     "InvalidAccessKeyId.NotFound": 404,
     "InvalidAction.NotFound": 404,
@@ -44,7 +45,6 @@ _AUTHORIZATION: Final = re.compile(
 )
 _MOBILE: Final = re.compile(r"(?:\+?86)?1[3-9][0-9]{9}")
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z0-9_]+)\}")
-_DAY: Final = re.compile(r"[0-9]{8}")
 _LINK: Final = re.compile(r"https?://|www\.", re.IGNORECASE)
 
 
@@ -194,13 +194,13 @@ class Aliyun:
             asked.get(name, "") for name in ("PhoneNumber", "SendDate", "PageSize", "CurrentPage")
         )
         is_paged = size.isdecimal() and page.isdecimal() and 1 <= int(size) <= QUERY_ROWS and int(page) >= 1
-        if not _MOBILE.fullmatch(number) or not _DAY.fullmatch(day) or not is_paged:
+        begin_ms, wanted = _midnight(day), asked.get("BizId", "")
+        if not _MOBILE.fullmatch(number) or begin_ms < 0 or not is_paged:
             return self.refuse("isv.INVALID_PARAMETERS")
         found = [
             known
             for known in reversed(reports.of(self.name, number[-11:]))
-            if _china(known.entry.at).strftime("%Y%m%d") == day
-            and asked.get("BizId", "") in ("", biz_id_of(known.entry.seq))
+            if begin_ms <= known.entry.at < begin_ms + DAY_MS and wanted in ("", biz_id_of(known.entry.seq))
         ]
         first = (int(page) - 1) * int(size)
         rows = [_detail(known, inquiry.at_ms) for known in found[first : first + int(size)]]
@@ -215,6 +215,14 @@ class Aliyun:
 def biz_id_of(receipt: int) -> str:
     """The vendor's id of the message that was taken as number `receipt`."""
     return f"9006{receipt:014d}^0"
+
+
+def _midnight(day: str) -> int:
+    """When a day began in China, UTC milliseconds; -1 for what is no day."""
+    try:
+        return int(datetime.strptime(day, "%Y%m%d").replace(tzinfo=SHANGHAI).timestamp() * 1000)
+    except ValueError:
+        return -1
 
 
 def _china(at_ms: int) -> datetime:

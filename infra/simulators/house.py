@@ -45,10 +45,11 @@ class Push(Struct, frozen=True):
 
 
 class Fate(Struct, frozen=True):
-    """The reply that a call gets, and what happens instead or before: see `Action`."""
+    """The reply that a call gets, and what happens instead or before: see `Action`; `is_told_first`: its receipt."""
 
     reply: Reply
     action: Action = Action()
+    is_told_first: bool = False
 
 
 class House:
@@ -164,7 +165,8 @@ class House:
             self._keep(provider, at_ms, REFUSED, action.kind, {**told, "code": action.code or action.kind})
             return Fate(provider.refuse(action.code) if action.code else provider.throttle())
         seq = self._keep(provider, at_ms, TAKEN, action.kind, told)
-        return Fate(provider.accept(letter, seq), action)
+        is_told_first = provider.name in self._receivers and self.reports.last(seq, at_ms) is not None
+        return Fate(provider.accept(letter, seq), action, is_told_first)
 
     def _ceiling(self, provider: Provider, at_ms: int) -> Action | None:
         """A refusal when the account's rate is used up."""

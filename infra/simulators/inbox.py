@@ -22,7 +22,7 @@ _OPENID: Final = re.compile(r"o[0-9A-Za-z_-]{27}")
 _LONG_NUMBER: Final = re.compile(r"([0-9]{3})[0-9]+([0-9]{4})")
 
 
-class Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True, gc=False):
     """One call, and how it ended: taken, repeated or refused (with `code`); `action` is how it was answered."""
 
     seq: int

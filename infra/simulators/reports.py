@@ -27,7 +27,7 @@ CONTRADICTORY: Final = "0012"
 FORGED: Final = "0013"
 
 
-class Report(Struct, frozen=True, order=True):
+class Report(Struct, frozen=True, order=True, gc=False):
     """One receipt: due when (UTC ms), about which entry; `is_forged`: pushed by somebody who does not know the path."""
 
     due_ms: int
@@ -38,7 +38,7 @@ class Report(Struct, frozen=True, order=True):
     is_forged: bool = False
 
 
-class Known(Struct, frozen=True):
+class Known(Struct, frozen=True, gc=False):
     """A message that was taken, and its receipts."""
 
     entry: Entry

@@ -20,6 +20,7 @@ from aiohttp.typedefs import Handler
 
 from infra import settings as settings_module
 from infra.local.ports import LOOPBACK, any_port
+from infra.loop import new_event_loop, spare_collections
 from infra.settings import Settings
 from infra.simulators import phone, smtp_bounces, smtp_server
 from infra.simulators.exchange import Call, Reply
@@ -77,11 +78,13 @@ class Postman:
 
     async def push(self) -> None:
         """Post every receipt that is due now."""
-        for push in self._house.pushes(time.time_ns() // 1_000_000):
-            if not await self._is_taken(push):
-                task = asyncio.get_running_loop().create_task(self._push_again(push))
-                self._again.add(task)
-                task.add_done_callback(self._again.discard)
+        await asyncio.gather(*map(self._push_one, self._house.pushes(time.time_ns() // 1_000_000)))
+
+    async def _push_one(self, push: Push) -> None:
+        if not await self._is_taken(push):
+            task = asyncio.get_running_loop().create_task(self._push_again(push))
+            self._again.add(task)
+            task.add_done_callback(self._again.discard)
 
     async def _is_taken(self, push: Push) -> bool:
         if push.url.startswith("smtp:"):
@@ -117,7 +120,8 @@ def _vendor(house: House, path: str) -> Handler:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         fate = house.receive(path, await _call_of(request))
-        await request.app[POSTMAN].push()  # a receipt that is due at once goes before the answer
+        if fate.is_told_first:
+            await request.app[POSTMAN].push()
         kind = fate.action.kind
         if kind in ("hang", "slow"):
             await asyncio.sleep(fate.action.ms / 1000 if fate.action.ms else HANG_S)
@@ -229,7 +233,9 @@ def run(settings: Settings, port: int | None = None) -> int:
     """Serve until SIGTERM or SIGINT; blocks. Without `port` that of MEDPOST_SIMULATORS; 0 takes a free one."""
     told = urlsplit(settings.simulators)
     wanted = (told.port or 0) if port is None else port
-    asyncio.run(_until_signalled(journal_path(settings), wanted, [told.hostname] if told.hostname else []))
+    spare_collections()
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(_until_signalled(journal_path(settings), wanted, [told.hostname] if told.hostname else []))
     return 0
 
 
