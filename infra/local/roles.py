@@ -14,7 +14,7 @@ from schemas.statuses import Lane
 GATEWAY: Final = "gateway"
 """The role with a port that senders need to know."""
 
-NICENESS: Final[Mapping[str, int]] = {Lane.NORMAL: 2, Lane.BULK: 5, "trace": 2}
+NICENESS: Final[Mapping[str, int]] = {Lane.NORMAL: 2, Lane.BULK: 5, "receipts": 2, "trace": 2}
 """By lane or role. A step is a factor of 1.25 (sched(7)): when the processor is short, bulk still gets a third of what
 urgent gets, so that its heartbeats are not late for want of it."""
 
