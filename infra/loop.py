@@ -1,6 +1,7 @@
 """The event loop of long processes, uvloop's where it is installed, and how seldom they look for garbage.
 
-Called by the worker, the gateway and the simulators. It changes how TLS connections end and nothing else about them.
+Called by the worker; the simulators take the second half of it. It changes how TLS connections end and nothing else
+about them.
 """
 
 import asyncio

@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 from msgspec import Struct
-from prometheus_client import Counter
+from prometheus_client import Counter, Histogram
 
 from infra.clock import Clock
 from infra.kafka import HeldBatch
@@ -41,6 +41,11 @@ FIRED_AT_ONCE: Final = 500
 """Due messages looked at in one tick; the next tick follows at once while there are more."""
 
 EVENTS: Final = Counter("settle_events", "events folded, live or while catching up", ["mode"])
+RELEASE_LATE: Final = Histogram(
+    "settle_release_late_seconds",
+    "from the moment for which a message waited to its place in the line",
+    buckets=(0.02, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.0, 5.0, 30.0, 300.0),
+)
 REFUSED: Final = Counter("settle_refused_output", "records that the broker will never take", ["reason"])
 
 log = structlog.get_logger("settle")
@@ -250,6 +255,8 @@ class Owner:
         self._pass_gate()
         if self._state.is_due(min(now_ms, self._state.read_up_to_ms)) and self._state.fire(now_ms, FIRED_AT_ONCE):
             asyncio.get_running_loop().call_soon(self.tick)
+        for late_ms in self._state.take_late_ms():
+            RELEASE_LATE.observe(late_ms / 1000)
         self._state.conclude(now_ms, out)
         batch = self._ground.worker.publisher.held_batch()
         for record in out:

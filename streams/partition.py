@@ -256,7 +256,7 @@ class Partition:
             if row.state.final and row.state.forget_at <= upto_ms:
                 self._forget(message_id, row, upto_ms)
                 continue
-            self._standing.release(self._rows, message_id, row, upto_ms)
+            self._standing.release(self._rows, message_id, row, upto_ms, now_ms)
             if 0 < delays.keep_due(row) <= upto_ms:
                 row.kept_at = now_ms
                 self._kept.append(self._whole(message_id, row))
@@ -276,6 +276,12 @@ class Partition:
         if delays.may_be_kept(row, upto_ms - MEMORY_MS):
             self._kept.append(delays.gone(message_id))  # again: who was frozen may have written it since
         self._messages.forget(self._rows, message_id)
+
+    def take_late_ms(self) -> list[int]:
+        """How late those were that `fire` let into a line since this was asked last."""
+        late_ms = [*self._standing.late_ms]
+        self._standing.late_ms.clear()
+        return late_ms
 
     def conclude(self, now_ms: int, out: list[Record]) -> None:
         """Propose what holds now for every message touched, then issue as far as there is room."""

@@ -28,6 +28,8 @@ class Standing:
         self._taken = taken
         self.in_flight: Final = Counter(in_flight)
         """Attempts under way, by channel."""
+        self.late_ms: Final[list[int]] = []
+        """How late each was let into the line, until somebody takes them away."""
 
     def moved(self, rows: Rows, message_id: bytes, row: Row, before: list[int]) -> None:
         """Bring flights and lines in step with the state, which stood as in `before` (see `stands`)."""
@@ -47,14 +49,15 @@ class Standing:
             if now == Phase.WAITING:
                 self._lines.add(rows, channel.channel, queue, (channel.seq, message_id))
 
-    def release(self, rows: Rows, message_id: bytes, row: Row, upto_ms: int) -> None:
-        """Let deferred channels into the line whose time has come."""
+    def release(self, rows: Rows, message_id: bytes, row: Row, upto_ms: int, now_ms: int) -> None:
+        """Let deferred channels into the line whose time has come by `upto_ms`; it is `now_ms`."""
         for index, channel in enumerate(row.state.channels):
             bit = 1 << index
             if channel.phase == _DEFERRED and channel.until <= upto_ms and not row.released & bit:
                 row.released |= bit
                 queue = (row.state.app_id, row.state.type)
                 self._lines.add(rows, channel.channel, queue, (channel.seq, message_id))
+                self.late_ms.append(max(0, now_ms - channel.until))
 
 
 def stands(state: MessageState) -> list[int]:

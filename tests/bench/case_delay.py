@@ -63,8 +63,9 @@ def later(number: int, send_at: int) -> Event:
 class Bench:
     """One settle process with its topics; `feed` it, `start` it, look at what it issues."""
 
-    def __init__(self, kafka: str, folder: Path) -> None:
+    def __init__(self, kafka: str, folder: Path, window: str = WINDOW) -> None:
         self.folder = folder
+        self._window = window
         self.settings = settle_rig.settings_for(kafka, f"bench.delay.{time.time_ns()}", folder)
         self.topic = topics.events(settle_rig.LANE).named(self.settings.namespace)
         settle_rig.make_topics(self.settings)
@@ -72,7 +73,7 @@ class Bench:
 
     def start(self) -> subprocess.Popen[bytes]:
         """The process, anew on the same disk."""
-        return settle_rig.start_settle(self.settings, self.folder / "settle.log", window=WINDOW)
+        return settle_rig.start_settle(self.settings, self.folder / "settle.log", window=self._window)
 
     def restart(self) -> float:
         """End it and start it again; seconds from the start to its first `issued`."""

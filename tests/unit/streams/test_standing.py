@@ -62,8 +62,9 @@ def test_who_is_deferred_is_let_in_once_its_time_has_come(bench: Bench) -> None:
     """Once, however often it is asked; another moment takes it out again."""
     bench.move(Phase.DEFERRED, until=1_000)
     for upto_ms, waiting in ((999, 0), (1_000, 1), (1_500, 1)):
-        bench.standing.release(Rows(), ID, bench.row, upto_ms)
+        bench.standing.release(Rows(), ID, bench.row, upto_ms, upto_ms + 40)
         assert bench.waiting == waiting
+    assert bench.standing.late_ms == [40]
     bench.move(Phase.DEFERRED, until=2_000)
     assert (bench.waiting, bench.row.released) == (0, 0)
 
@@ -71,6 +72,6 @@ def test_who_is_deferred_is_let_in_once_its_time_has_come(bench: Bench) -> None:
 def test_the_same_moment_again_changes_nothing(bench: Bench) -> None:
     """It keeps its place in the line."""
     bench.move(Phase.DEFERRED, until=1_000)
-    bench.standing.release(Rows(), ID, bench.row, 1_000)
+    bench.standing.release(Rows(), ID, bench.row, 1_000, 1_000)
     bench.move(Phase.DEFERRED, until=1_000)
     assert (bench.waiting, bench.row.released) == (1, 1)
